@@ -1,0 +1,110 @@
+"""A whole deployment on this machine: embedded broker and Valkey, the topics, and the three services.
+
+Starts in the order of need and stops in the reverse: services first, so that they can publish what is committed.
+Everything it writes is below one folder: `valkey/` the state, `logs/` what every process printed.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from contracts.topics import READERS
+from deploy.addonflow import topics
+from deploy.addonflow.embedded import HOST, free_ports, require_servers, start_broker, start_valkey
+from deploy.addonflow.processes import Child, readiness, start_service, stop_all
+from services.runtime.settings import Settings
+
+READY_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where each part listens on 127.0.0.1."""
+
+    kafka: int
+    redis: int
+    services: Mapping[str, int]
+
+    @classmethod
+    def free(cls) -> "Ports":
+        """Choose ports that nothing listens on."""
+        kafka, redis, *services = free_ports(2 + len(READERS))
+        return cls(kafka, redis, dict(zip(READERS, services, strict=True)))
+
+
+@dataclass(slots=True)
+class Stack:
+    """A running deployment. `settings` reach it; `children` are all its processes, in the order they were started."""
+
+    settings: Settings
+    ports: Ports
+    logs: Path
+    servers: list[Child] = field(default_factory=list)
+    services: list[Child] = field(default_factory=list)
+
+    @property
+    def children(self) -> list[Child]:
+        """Every process of the deployment."""
+        return [*self.servers, *self.services]
+
+    async def stop(self) -> None:
+        """Stop everything, services first."""
+        await stop_all(self.services)
+        await stop_all(self.servers)
+
+
+def environment(ports: Ports, service: str, extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of one service: `extra` first, so that addresses are always the stack's own."""
+    return {
+        **extra,
+        "ADDONFLOW_KAFKA_BOOTSTRAP": f"{HOST}:{ports.kafka}",
+        "ADDONFLOW_KAFKA_IDEMPOTENCE": "false",  # the embedded broker has no idempotent producer
+        "ADDONFLOW_REDIS_URL": f"redis://{HOST}:{ports.redis}/0",
+        "ADDONFLOW_HTTP_HOST": HOST,
+        "ADDONFLOW_HTTP_PORT": str(ports.services[service]),
+    }
+
+
+def given_settings() -> dict[str, str]:
+    """Return the ADDONFLOW_ variables of this process, for a stack that shall respect them."""
+    return {name: text for name, text in os.environ.items() if name.startswith("ADDONFLOW_")}
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    ports: Ports,
+    settings: Settings,
+    extra: Mapping[str, str],
+    report: Callable[[str], None] = lambda _: None,
+) -> AsyncIterator[Stack]:
+    """Start a deployment in `folder`, yield it when every service is ready, and stop it however the block ends.
+
+    `settings` without addresses (they come from `ports`); `extra` are more variables for the services. `report` is told
+    each step. ChildFailed with the last log lines when a part does not come up.
+    """
+    require_servers()
+    address = {"kafka_bootstrap": f"{HOST}:{ports.kafka}", "redis_url": f"redis://{HOST}:{ports.redis}/0"}
+    stack = Stack(settings.model_copy(update=address), ports, folder / "logs")
+    try:
+        report("starting the broker and Valkey")
+        stack.servers.append(await start_valkey(ports.redis, folder / "valkey", stack.logs))
+        stack.servers.append(await start_broker(ports.kafka, stack.logs))
+        await topics.create(stack.settings, replication_factor=1)
+        report("starting entitlements, billing and notifications")
+        for service in READERS:
+            stack.services.append(await start_service(service, environment(ports, service, extra), stack.logs))
+        await asyncio.gather(*(_until_ready(child, ports.services[child.name]) for child in stack.services))
+        yield stack
+    finally:
+        stopping = asyncio.create_task(stack.stop())
+        while not stopping.done():
+            with suppress(asyncio.CancelledError):  # a second Ctrl-C leaves no process behind
+                await asyncio.shield(stopping)
+
+
+async def _until_ready(child: Child, port: int) -> None:
+    await child.until(lambda: readiness(HOST, port), READY_SECONDS)

@@ -1,0 +1,1 @@
+"""The services of addonflow, and the runtime they stand on."""

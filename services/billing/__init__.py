@@ -1,0 +1,1 @@
+"""Billing: turns a purchase into one invoice, at once and to the cent."""

@@ -1,0 +1,1 @@
+"""Entitlements: who may do what with which add-on, and what an account has."""

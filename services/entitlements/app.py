@@ -1,0 +1,18 @@
+"""The entitlements process: checks commands by role and account rules, and says what happened."""
+
+from contracts.catalog import Catalog
+from services.entitlements.domain import EntitlementsDecider, answer
+from services.entitlements.handlers import register
+from services.runtime import bootstrap
+from services.runtime.settings import Settings
+
+
+def build(settings: Settings) -> bootstrap.Process:
+    """Make the process; nothing is connected yet."""
+    decider = EntitlementsDecider(Catalog.load(settings.catalog))
+    return bootstrap.Process("entitlements", decider, register, settings, answer=answer)
+
+
+def main() -> int:
+    """Run the service; return its exit code."""
+    return bootstrap.main(build)

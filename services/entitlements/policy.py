@@ -1,0 +1,252 @@
+"""Who may do what with an add-on now: the role × action table and the order of refusals (design section 1).
+
+The checks run in one order, so that nobody learns more than their role may know:
+
+    identity -> role -> account status -> add-on known -> what the account has of it -> account factors
+
+`open_actions` is `refusal` asked for every action, so what an answer offers instead is what would be accepted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from types import MappingProxyType
+from typing import Final
+
+from contracts.catalog import AddOn, Catalog, ListPrice
+from contracts.identity import Role
+from contracts.money import Money
+from contracts.payload import Value
+from contracts.results import Action, Ask, Reason
+from services.entitlements.offers import AccountFacts, Offer, QuoteCause, full_price, offer_to
+
+_MAY: Final[Mapping[str, frozenset[Action]]] = MappingProxyType(
+    {
+        Role.OWNER: frozenset({Action.SUBSCRIBE_NOW, Action.REQUEST_QUOTE, Action.TRY_FOR_FREE}),
+        Role.ADMIN: frozenset({Action.TRY_FOR_FREE, Action.REQUEST_FEATURE}),
+        Role.SUPERVISOR: frozenset({Action.REQUEST_FEATURE}),
+        Role.AGENT: frozenset(),
+    }
+)
+_NOTHING: Final[frozenset[Action]] = frozenset()
+
+
+class AddOnState(Value):
+    """What an account has of one add-on. Once a trial has started it counts as used, whatever becomes of it."""
+
+    subscription_id: str | None = None
+    trial_started_at: datetime | None = None
+    trial_ends_at: datetime | None = None
+    trial_ended_at: datetime | None = None
+    quote_id: str | None = None
+
+    def trial_is_active(self, now: datetime) -> bool:
+        """Whether the trial runs: `trial_ends_at` is its first moment without access."""
+        return self.trial_ends_at is not None and self.trial_ended_at is None and now < self.trial_ends_at
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One member before one add-on at one moment: everything a rule may look at.
+
+    `role` is the directory's, None when the member is unknown or removed. `requested`: this member asked for it before.
+    """
+
+    catalog: Catalog
+    account: AccountFacts | None
+    role: str | None
+    add_on_id: str
+    has: AddOnState
+    requested: bool
+    now: datetime
+
+    @cached_property
+    def add_on(self) -> AddOn | None:
+        """The add-on, None when the catalog does not have it."""
+        return self.catalog.add_ons.get(self.add_on_id)
+
+    @property
+    def known_account(self) -> AccountFacts:
+        """The account, once it is known to be known; LookupError before is a defect."""
+        if self.account is None:
+            raise LookupError("the account is not known")
+        return self.account
+
+    @property
+    def known_add_on(self) -> AddOn:
+        """The add-on, once it is known to be known; LookupError before is a defect."""
+        if self.add_on is None:
+            raise LookupError("the catalog has no such add-on")
+        return self.add_on
+
+    @cached_property
+    def offer(self) -> Offer:
+        """How the account can come by the add-on; worked out once, whoever asks. Both must be known."""
+        return offer_to(self.known_account, self.known_add_on, self.catalog, self.now.date())
+
+    @property
+    def list_price(self) -> ListPrice:
+        """The price of an account that may buy at one; TypeError for another is a defect."""
+        if isinstance(self.offer, QuoteCause):
+            raise TypeError("the account needs a quote: there is no list price to take")
+        return self.offer
+
+
+def may(role: str) -> frozenset[Action]:
+    """Return what a role may do at all; a role addonflow does not know may do nothing."""
+    return _MAY.get(role, _NOTHING)
+
+
+def refusal(
+    situation: Situation, action: Action, *, expected: Money | None = None, promise: str | None = None
+) -> Reason | None:
+    """Return why the member may not do this now, or None. `expected` and `promise` are a purchase's."""
+    reason = _member_refusal(situation, action) or _account_refusal(situation)
+    if reason is not None:
+        return reason
+    match action:
+        case Action.SUBSCRIBE_NOW:
+            return _purchase_refusal(situation, expected, promise)
+        case Action.REQUEST_QUOTE:
+            return _quote_refusal(situation)
+        case Action.TRY_FOR_FREE:
+            return _trial_refusal(situation)
+        case Action.REQUEST_FEATURE:
+            return Reason.ALREADY_REQUESTED if situation.requested else None
+
+
+def open_actions(situation: Situation) -> tuple[Action, ...]:
+    """Return what the member could do with the add-on now and have accepted, in the order of the table."""
+    if situation.role is None or not may(situation.role):
+        return ()
+    return tuple(action for action in Action if refusal(situation, action) is None)
+
+
+def _member_refusal(situation: Situation, action: Action) -> Reason | None:
+    if situation.account is None:
+        return Reason.ACCOUNT_UNKNOWN
+    if situation.role is None:
+        return Reason.MEMBER_UNKNOWN
+    return None if action in may(situation.role) else Reason.ROLE_NOT_PERMITTED
+
+
+def _account_refusal(situation: Situation) -> Reason | None:
+    if situation.known_account.status != "active":
+        return Reason.ACCOUNT_NOT_ACTIVE
+    if situation.add_on is None:
+        return Reason.ADD_ON_UNKNOWN
+    return Reason.ALREADY_PURCHASED if situation.has.subscription_id is not None else None
+
+
+def _purchase_refusal(situation: Situation, expected: Money | None, promise: str | None) -> Reason | None:
+    # An open quote refuses a purchase only while the account still needs one: it may have come to buy at list price.
+    if isinstance(situation.offer, QuoteCause):
+        return Reason.QUOTE_PENDING if situation.has.quote_id is not None else Reason.QUOTE_REQUIRED
+    account = situation.known_account
+    if not account.payment_method_on_file:
+        return Reason.PAYMENT_METHOD_REQUIRED
+    if promise is not None:
+        return Reason.PROMISE_INVALID
+    if expected is not None and expected != full_price(situation.offer, account.licenses):
+        return Reason.PRICE_CHANGED
+    return None
+
+
+def _quote_refusal(situation: Situation) -> Reason | None:
+    if situation.has.quote_id is not None:
+        return Reason.QUOTE_PENDING
+    return Reason.QUOTE_NOT_OFFERED if isinstance(situation.offer, ListPrice) else None
+
+
+def _trial_refusal(situation: Situation) -> Reason | None:
+    if situation.has.trial_started_at is None:
+        return None
+    return Reason.TRIAL_ACTIVE if situation.has.trial_is_active(situation.now) else Reason.TRIAL_ALREADY_USED
+
+
+_ASK: Final[Mapping[Reason, Ask]] = MappingProxyType(
+    {
+        Reason.MEMBER_UNKNOWN: Ask.OWNER,
+        Reason.ROLE_NOT_PERMITTED: Ask.OWNER,
+        Reason.ACCOUNT_NOT_ACTIVE: Ask.OWNER,
+        Reason.TRIAL_ALREADY_USED: Ask.OWNER,
+        Reason.ALREADY_REQUESTED: Ask.OWNER,
+        Reason.QUOTE_REQUIRED: Ask.ACCOUNT_MANAGER,
+        Reason.QUOTE_PENDING: Ask.ACCOUNT_MANAGER,
+    }
+)
+
+
+def whom_to_ask(reason: Reason, role: str | None) -> Ask | None:
+    """Return who can help a refused member on. An Owner is never sent to an Owner."""
+    ask = _ASK.get(reason)
+    if ask is Ask.OWNER and role == Role.OWNER:
+        return Ask.ACCOUNT_MANAGER if reason is Reason.ACCOUNT_NOT_ACTIVE else None
+    return ask
+
+
+_SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
+    {
+        Reason.ACCOUNT_UNKNOWN: "This account is not known here yet: try again in a few minutes.",
+        Reason.MEMBER_UNKNOWN: "You are not a member of this account: ask one of its Owners to add you.",
+        Reason.ACCOUNT_NOT_ACTIVE: "Your account is not active: it must be reactivated before {add_on} can be added.",
+        Reason.ADD_ON_UNKNOWN: "There is no such add-on: choose one of those in the Plan tab.",
+        Reason.ALREADY_PURCHASED: "Your account already has {add_on}: it is ready to use.",
+        Reason.TRIAL_ACTIVE: "The free trial of {add_on} is already running: use it until {trial_end}.",
+        Reason.TRIAL_ALREADY_USED: (
+            "Your account has had its one free trial of {add_on}: an Owner can buy it or ask for a quote."
+        ),
+        Reason.QUOTE_PENDING: "A quote for {add_on} has already been requested: your account manager will answer it.",
+        Reason.QUOTE_NOT_OFFERED: "Your account can buy {add_on} at list price: subscribe now, without a quote.",
+        Reason.ALREADY_REQUESTED: "You have already requested {add_on} and your Owners know: ask one of them about it.",
+        Reason.PAYMENT_METHOD_REQUIRED: "Add a payment method to your account, then subscribe to {add_on}.",
+        Reason.PROMISE_INVALID: (
+            "This price promise for {add_on} cannot be honored, as no promises are issued yet: subscribe without one."
+        ),
+    }
+)
+_WHO_MAY: Final[Mapping[Action, str]] = MappingProxyType(
+    {
+        Action.SUBSCRIBE_NOW: "Only an Owner can subscribe to {add_on}: ask an Owner of your account.",
+        Action.REQUEST_QUOTE: "Only an Owner can request a quote for {add_on}: ask an Owner of your account.",
+        Action.TRY_FOR_FREE: (
+            "Only an Owner or an admin can start a free trial of {add_on}: ask an Owner of your account."
+        ),
+        Action.REQUEST_FEATURE: "An Owner need not request {add_on}: try it, subscribe to it or ask for a quote.",
+    }
+)
+_NO_ACCESS: Final = "Your role has no access to add-ons: ask an Owner of your account."
+_WHY_QUOTE: Final[Mapping[QuoteCause, str]] = MappingProxyType(
+    {
+        QuoteCause.SALES_MANAGED: "your account is looked after by an account manager",
+        QuoteCause.TOO_MANY_SEATS: "your account has more than {limit} seats",
+        QuoteCause.NO_LIST_PRICE: "there is no list price in your currency and billing frequency",
+    }
+)
+
+
+def sentence(situation: Situation, action: Action, reason: Reason, *, expected: Money | None = None) -> str:
+    """Tell the member in one English sentence why not, and what to do. Whoever may do nothing is told nothing else."""
+    add_on = situation.add_on.name if situation.add_on is not None else "this add-on"
+    match reason:
+        case Reason.ROLE_NOT_PERMITTED:
+            barred = situation.role is None or not may(situation.role)
+            return _NO_ACCESS if barred else _WHO_MAY[action].format(add_on=add_on)
+        case Reason.QUOTE_REQUIRED if isinstance(situation.offer, QuoteCause):
+            why = _WHY_QUOTE[situation.offer].format(limit=situation.catalog.self_service_seat_limit)
+            return f"{add_on} needs a quote, because {why}: request one from your account manager."
+        case Reason.PRICE_CHANGED if expected is not None:
+            return f"The price of {add_on} {_price_difference(situation, expected)}: check it and subscribe again."
+    ends_at = situation.has.trial_ends_at
+    return _SENTENCES[reason].format(add_on=add_on, trial_end=f"{ends_at:%Y-%m-%d %H:%M} UTC" if ends_at else "its end")
+
+
+def _price_difference(situation: Situation, expected: Money) -> str:
+    price = full_price(situation.list_price, situation.known_account.licenses)
+    is_now = f"is now {price} per billing cycle"
+    if price.currency != expected.currency:
+        return f"{is_now}, not {expected}"
+    more = price.amount_minor - expected.amount_minor
+    difference = Money(amount_minor=abs(more), currency=price.currency)
+    return f"{is_now}, {difference} {'more' if more > 0 else 'less'} than the {expected} you were shown"

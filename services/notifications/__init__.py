@@ -1,0 +1,1 @@
+"""Notifications: decides who is told what, and adds up the feature requests that Owners learn about."""

@@ -1,0 +1,20 @@
+"""The notifications process: tells Owners what their teams ask for, and everyone concerned what became of it."""
+
+from datetime import timedelta
+
+from contracts.catalog import Catalog
+from services.notifications.domain import NotificationsDecider
+from services.notifications.handlers import register
+from services.runtime import bootstrap
+from services.runtime.settings import Settings
+
+
+def build(settings: Settings) -> bootstrap.Process:
+    """Make the process; nothing is connected yet."""
+    decider = NotificationsDecider(Catalog.load(settings.catalog), timedelta(seconds=settings.digest_delay_seconds))
+    return bootstrap.Process("notifications", decider, register, settings)
+
+
+def main() -> int:
+    """Run the service; return its exit code."""
+    return bootstrap.main(build)

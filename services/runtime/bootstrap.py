@@ -1,0 +1,234 @@
+"""Builds a service's process from its parts and runs it: one place where everything is made and wired.
+
+Start: wait for Redis and Kafka (readiness says what is awaited), refuse what cannot be right, then join the group.
+Stop: take no more records, end relays and timers, publish what is committed, close connections. A kill at any point
+is as good: the next owner takes up what is durable.
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import uvicorn
+from aiokafka.errors import IllegalStateError
+from faststream.kafka import KafkaBroker
+from prometheus_client import generate_latest
+from redis.asyncio import BlockingConnectionPool, Redis
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from contracts.topics import READERS, TOPICS
+from services.runtime import functions, metrics
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.committing import Committing
+from services.runtime.dead_letters import DeadLetters
+from services.runtime.decision import Answer, Decider
+from services.runtime.errors import TROUBLE, ConfigurationError, Stopping
+from services.runtime.handling import Handling
+from services.runtime.health import Health
+from services.runtime.kafka import LogEnds, Publisher, check_topics
+from services.runtime.patience import Patience
+from services.runtime.redis_check import check_redis
+from services.runtime.relay import Relay
+from services.runtime.settings import Settings
+from services.runtime.shards import Shards
+from services.runtime.store import Store
+from services.runtime.subscription import Subscribe, make_broker
+from services.runtime.timers import Timers
+
+log = logging.getLogger("addonflow")
+EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h
+EXIT_DEFECT = 70  # EX_SOFTWARE
+_STOP_SECONDS_MAX = 10
+_HOUR_MS = 3_600_000
+_GC_ALLOCATIONS = 100_000  # a batch makes tens of thousands of objects that reference counting frees
+_REDIS_CONNECTIONS_MAX = 32
+
+
+class Process:
+    """A running service: its connections, loops and health."""
+
+    def __init__(
+        self,
+        service: str,
+        decider: Decider[Any],
+        subscribe: Subscribe,
+        settings: Settings,
+        *,
+        answer: Answer | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
+        self.service = service
+        self.settings = settings
+        self.exit_code = 0
+        self.health = Health(settings.stall_seconds)
+        self._on_exit: Callable[[], None] | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._patience = Patience(self.health, settings.backoff_ms_max)
+        self._redis = connect_redis(settings)
+        self._publisher = Publisher(settings)
+        self._log_ends = LogEnds(settings)
+        store = Store(
+            self._redis, settings.namespace, service, settings.partitions, settings.inbox_retention_hours * _HOUR_MS
+        )
+        self._relay = Relay(store, self._publisher, self._log_ends, self._patience, clock, settings)
+        self.handling = Handling(
+            committing=Committing(decider, answer, store, clock, settings.conflicts_max),
+            topics=READERS[service],
+            dead_letters=DeadLetters(self._publisher, clock, settings.namespace, service),
+            patience=self._patience,
+            health=self.health,
+            settings=settings,
+            wake=self._relay.wake,
+        )
+        timers = Timers(store, self.handling, self._patience, clock, settings)
+        self.shards = Shards([self._relay.run, timers.run], self.defect)
+        self.broker: KafkaBroker = make_broker(settings)
+        self.subscription = subscribe(self)
+
+    async def start(self) -> None:
+        """Wait for what it depends on, check it, and join the group; a misconfiguration ends the process."""
+        try:
+            await self._patience.until_done("reach Redis", lambda: check_redis(self._redis, self.settings))
+            await self._patience.until_done("reach Redis", lambda: functions.ensure_loaded(self._redis))
+            await self._patience.until_done("reach Kafka", lambda: check_topics(self.settings, self._topics()))
+            await self._patience.until_done("join the group", self.broker.start)
+            self.health.started()
+            await self._watch_progress()
+        except ConfigurationError as error:
+            print(f"addonflow {self.service}: {error}", file=sys.stderr, flush=True)  # noqa: T201 - one line for people
+            self._exit(EXIT_CONFIGURATION)
+        except Stopping:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the process must not go on half started
+            self.defect(error)
+
+    def _topics(self) -> Sequence[str]:
+        read = [topic.name for topic in READERS[self.service]]
+        written = [topic.name for topic in TOPICS if topic.writer == self.service]
+        return read + written + [topic.dead_letters_of(self.service) for topic in READERS[self.service]]
+
+    async def _watch_progress(self) -> None:
+        """Tell health how many records wait: a consumer can stall without an error."""
+        while True:
+            await self._patience.pause(self.settings.log_check_ms / 1_000)
+            await self._patience.until_done("reach Kafka", self._measure_waiting)
+
+    async def _measure_waiting(self) -> None:
+        consumer = self.subscription.consumer
+        if consumer is not None:
+            assigned = consumer.assignment()
+            ends = await self._log_ends.of(assigned) if assigned else {}
+            with suppress(IllegalStateError):  # the group gave a partition to another process meanwhile
+                self.health.behind(sum([max(0, ends[each] - await consumer.position(each)) for each in assigned]))
+
+    async def stop(self) -> None:
+        """Stop gracefully, within `_STOP_SECONDS_MAX`."""
+        self._patience.stop()
+        with suppress(TimeoutError, *TROUBLE):
+            async with asyncio.timeout(_STOP_SECONDS_MAX):
+                await self.subscription.pipeline.close()
+                await self.broker.stop()
+                owned = self.shards.owned
+                await self.shards.let_go(owned)
+                await asyncio.gather(*(self._relay.drain(shard) for shard in owned), return_exceptions=True)
+        if self._starting is not None:
+            self._starting.cancel()
+        with suppress(TimeoutError, *TROUBLE):
+            async with asyncio.timeout(_STOP_SECONDS_MAX):
+                await self._publisher.stop()
+                await self._log_ends.stop()
+                await self._redis.aclose()
+        if not self.exit_code:  # else it has said already why it ends
+            log.info("%s stopped", self.service)
+
+    def defect(self, error: BaseException) -> None:
+        """End the process after an error that no rule covers; nothing of the batch is acknowledged."""
+        log.critical(
+            "%s: a defect: %r; nothing was acknowledged, the process ends", self.service, error, exc_info=error
+        )
+        self._exit(EXIT_DEFECT)
+
+    def _exit(self, code: int) -> None:
+        self.exit_code = code
+        if self._on_exit is not None:
+            self._on_exit()
+
+    def application(self) -> Starlette:
+        """Return the HTTP application: /livez, /readyz and /metrics, with the process in its lifespan."""
+
+        async def livez(_: Request) -> PlainTextResponse:
+            return _verdict(self.health.alive())
+
+        async def readyz(_: Request) -> PlainTextResponse:
+            return _verdict(self.health.ready())
+
+        async def scrape(_: Request) -> PlainTextResponse:
+            return PlainTextResponse(generate_latest(metrics.REGISTRY))
+
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            self._starting = asyncio.create_task(self.start())
+            yield
+            await self.stop()
+
+        routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", scrape)]
+        return Starlette(routes=routes, lifespan=lifespan)
+
+    def run(self) -> int:
+        """Serve until told to stop; return the exit code."""
+        config = uvicorn.Config(
+            self.application(), self.settings.http_host, self.settings.http_port, log_level="warning", lifespan="on"
+        )
+        server = uvicorn.Server(config)
+
+        def end() -> None:
+            server.should_exit = True
+
+        self._on_exit = end
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # uvicorn raises the signal again after a graceful stop: that would look like a kill
+            signal.signal(number, lambda *_: end())
+        gc.freeze()
+        gc.set_threshold(_GC_ALLOCATIONS)
+        server.run()
+        return self.exit_code
+
+
+def connect_redis(settings: Settings) -> Redis:
+    """Return a client for the configured Redis; no connection is made before the first call."""
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_url,
+        max_connections=_REDIS_CONNECTIONS_MAX,
+        timeout=settings.redis_timeout_seconds,
+        socket_timeout=settings.redis_timeout_seconds,
+        socket_connect_timeout=settings.redis_timeout_seconds,
+    )
+    return Redis.from_pool(pool)
+
+
+def _verdict(problem: str | None) -> PlainTextResponse:
+    return PlainTextResponse(problem or "ok", status_code=503 if problem else 200)
+
+
+def main(build: Callable[[Settings], Process]) -> int:
+    """Run a service from the environment; return the exit code (78 and one line for a misconfiguration)."""
+    try:
+        settings = Settings.load()
+        logging.basicConfig(
+            level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+        )
+        logging.getLogger("aiokafka").setLevel(logging.WARNING)
+        process = build(settings)
+    except (ConfigurationError, ValueError) as error:
+        print(f"addonflow: {error}", file=sys.stderr)  # noqa: T201 - one line for people
+        return EXIT_CONFIGURATION
+    return process.run()

@@ -1,0 +1,205 @@
+"""Kafka records to envelopes and back; never raises for what a record contains.
+
+In: CloudEvents binary mode (headers) or structured mode (one JSON document). What cannot be read becomes `Unreadable`
+with a reason, and ends in the dead-letter topic with its original bytes. Out: binary mode, byte for byte the same
+however often it is published, because an outbox record keeps the envelope as it was decided.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import msgpack
+from aiokafka import ConsumerRecord
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import from_json
+from pydantic_core import to_json as to_json_value
+
+from contracts.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, STRUCTURED_CONTENT_TYPE, Envelope
+from contracts.payload import AccountId, Payload
+from contracts.topics import BY_NAME, Kind, Topic, topic_of
+from services.runtime.consumer import IllegibleRecord
+
+Header = tuple[str, bytes]
+Record: TypeAlias = ConsumerRecord
+_ID_CHARACTERS_MAX = 128
+_SEQUENCE_DIGITS_MAX = 18  # fits 64 bits, as everything that stores it does
+_ACCOUNT_ID = TypeAdapter(AccountId)
+_DETAIL_CHARACTERS_MAX = 300
+_PAYLOADS = {payload.ce_type: payload for topic in BY_NAME.values() for payload in topic.payloads}
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a record could not be read: a code for machines and a detail for people."""
+
+    reason: str
+    detail: str
+
+
+def decode(record: Record, topic: Topic, value_bytes_max: int) -> Envelope | Unreadable:
+    """Read a record of `topic`. The account is the data's, or for an unknown type of a stream the subject's."""
+    value = record.value
+    if value is None:
+        if isinstance(record, IllegibleRecord):
+            return Unreadable("header_name_not_utf8", "no client can parse it; its bytes are where it came from")
+        return Unreadable("tombstone", "the record has no value")
+    if len(value) > value_bytes_max:
+        return Unreadable("too_large", f"{len(value)} bytes, the limit is {value_bytes_max}")
+    try:
+        attributes = {name: text.decode() for name, text in record.headers if text is not None}
+    except UnicodeDecodeError:
+        return Unreadable("header_not_utf8", "a header is not UTF-8 text")
+    data: bytes | dict[str, Any] = value
+    if attributes.get("content-type", "").startswith(STRUCTURED_CONTENT_TYPE):
+        try:
+            event = from_json(value)
+            attributes = {f"ce_{name}": str(text) for name, text in event.items() if name != "data"}
+            data = event["data"]
+        except (ValueError, KeyError, AttributeError) as error:
+            return Unreadable("not_json", f"no structured CloudEvent: {error!r}"[:_DETAIL_CHARACTERS_MAX])
+    return _read(attributes, data, topic)
+
+
+def _read(attributes: dict[str, str], data: bytes | dict[str, Any], topic: Topic) -> Envelope | Unreadable:
+    problem = _attribute_problem(attributes, topic)
+    if problem is not None:
+        return problem
+    payload = _payload(attributes, data, topic)
+    if isinstance(payload, Unreadable):
+        return payload
+    subject = attributes.get("ce_subject")
+    account_id = payload.account_id if payload else subject
+    if account_id is None or subject not in (None, account_id) or not (payload or _is_account_id(account_id)):
+        detail = f"ce_subject is {subject!r}, the data's account is {payload and account_id!r}"
+        return Unreadable("subject_mismatch", detail[:_DETAIL_CHARACTERS_MAX])
+    return Envelope(
+        attributes["ce_id"],
+        attributes["ce_source"],
+        attributes["ce_type"],
+        attributes.get("ce_time"),
+        account_id,
+        int(attributes["ce_sequence"]) if topic.kind is Kind.STREAM else None,
+        attributes.get("ce_causationid"),
+        _bounded(attributes.get("ce_correlationid")),
+        _bounded(attributes.get("ce_traceparent")),
+        payload,
+    )
+
+
+def _attribute_problem(attributes: dict[str, str], topic: Topic) -> Unreadable | None:
+    for name in ("ce_specversion", "ce_id", "ce_source", "ce_type"):
+        if not attributes.get(name):
+            return Unreadable("attribute_missing", f"{name} is missing")
+    if attributes["ce_specversion"] != SPEC_VERSION:
+        detail = f"ce_specversion is {attributes['ce_specversion']!r}"
+        return Unreadable("specversion_unknown", detail[:_DETAIL_CHARACTERS_MAX])
+    if len(attributes["ce_id"]) > _ID_CHARACTERS_MAX:
+        return Unreadable("id_too_long", f"ce_id has more than {_ID_CHARACTERS_MAX} characters")
+    sequence = attributes.get("ce_sequence", "")
+    if topic.kind is Kind.STREAM and not _is_sequence(sequence):
+        return Unreadable("sequence_missing", f"ce_sequence is {sequence!r}"[:_DETAIL_CHARACTERS_MAX])
+    return None
+
+
+def _is_sequence(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _SEQUENCE_DIGITS_MAX and int(text) > 0
+
+
+def _is_account_id(text: str) -> bool:
+    try:
+        _ACCOUNT_ID.validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+def _bounded(text: str | None) -> str | None:
+    """Drop what is too long to be passed on: it would make everything caused by the record too large for a broker."""
+    return text if text is None or len(text) <= _ID_CHARACTERS_MAX else None
+
+
+def _payload(attributes: dict[str, str], data: bytes | dict[str, Any], topic: Topic) -> Payload | Unreadable | None:
+    payload = _PAYLOADS.get(attributes["ce_type"])
+    if payload is None or payload not in topic.payloads:
+        if topic.kind is Kind.STREAM:
+            return None
+        return Unreadable("type_unknown", f"{topic.name} carries no {attributes['ce_type']!r}"[:_DETAIL_CHARACTERS_MAX])
+    try:
+        if isinstance(data, bytes):
+            return payload.model_validate_json(data, strict=True)  # "1197" and true are no amounts
+        return payload.model_validate_json(to_json_value(data), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = "".join(f"{part}: " for part in first["loc"])
+        reason = "not_json" if first["type"] == "json_invalid" else "data_invalid"
+        return Unreadable(reason, f"{where}{first['msg']}"[:_DETAIL_CHARACTERS_MAX])
+
+
+def pack(envelope: Envelope) -> bytes:
+    """Return the outbox form of an envelope: msgpack of its attributes and the data as JSON text."""
+    return pack_parts(
+        envelope.type,
+        envelope.id,
+        envelope.time or "",
+        envelope.account_id,
+        envelope.sequence or 0,
+        envelope.causation_id or "",
+        envelope.correlation_id or "",
+        envelope.traceparent or "",
+        to_json(envelope.data) if envelope.data else b"",
+    )
+
+
+def pack_parts(*parts: str | int | bytes) -> bytes:
+    """Return the outbox form of [type, id, time, account, sequence, causation, correlation, traceparent, value]."""
+    return msgpack.packb(parts, use_bin_type=False)  # type: ignore[no-any-return]
+
+
+def to_json(payload: BaseModel) -> bytes:
+    """Return a payload, document or row as JSON, the way it goes on the wire and into Redis."""
+    return payload.__pydantic_serializer__.to_json(payload, by_alias=True, exclude_none=True)
+
+
+class Outgoing(NamedTuple):
+    """A record ready for Kafka: the registry topic, key, value and headers."""
+
+    topic: Topic
+    key: bytes
+    value: bytes
+    headers: Sequence[Header]
+
+
+def unpack(record: bytes) -> Outgoing:
+    """Turn the outbox form into a Kafka record. Deterministic: the same bytes in, the same record out."""
+    kind, event_id, time, account, sequence, causation, correlation, traceparent, value = msgpack.unpackb(
+        record, raw=True
+    )
+    topic, constant = _CONSTANT[kind]
+    headers = [
+        *constant,
+        ("ce_id", event_id),
+        ("ce_time", time),
+        ("ce_subject", account),
+        ("ce_causationid", causation),
+        ("ce_correlationid", correlation),
+    ]
+    if sequence:
+        headers.append(("ce_sequence", b"%d" % sequence))
+    if traceparent:
+        headers.append(("ce_traceparent", traceparent))
+    return Outgoing(topic, account, value, headers)
+
+
+def _constant_headers(payload: type[Payload]) -> tuple[Header, ...]:
+    return (
+        ("content-type", DATA_CONTENT_TYPE.encode()),
+        ("ce_specversion", SPEC_VERSION.encode()),
+        ("ce_type", payload.ce_type.encode()),
+        ("ce_source", topic_of(payload).source.encode()),
+    )
+
+
+_CONSTANT = {
+    payload.ce_type.encode(): (topic_of(payload), _constant_headers(payload)) for payload in _PAYLOADS.values()
+}

@@ -1,0 +1,226 @@
+"""Load, decide, commit for the deliveries of one shard, and again for the accounts that changed meanwhile.
+
+An account whose commit met a conflict is loaded and decided anew, all its deliveries of the batch: those that were
+written before the conflict are then recognised as repeated (inbox, sequence, revision, timer). A delivery whose
+decision raises is a defect of the service: it is given back as a failure, and its account and neighbours go on.
+"""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic
+
+from contracts.topics import Kind
+from services.runtime import metrics
+from services.runtime.clock import Clock, to_milliseconds
+from services.runtime.decision import Answer, D, Decider, NeedsRows, TimerDue
+from services.runtime.errors import ConflictsExhausted
+from services.runtime.sequences import Arrival
+from services.runtime.store import Commit, Conflict, Loaded, Store, Wanted
+from services.runtime.unit_of_work import Delivery, UnitOfWork
+
+log = logging.getLogger("addonflow.committing")
+_FAILED = "failed"
+_UNKNOWN_TYPE = "unknown"  # a label of a metric is bounded, what a newer writer calls its types is not
+_FAILED_TIMER_DELAY = timedelta(minutes=1)
+_ROUNDS_OF_ROWS_MAX = 4
+_DETAIL_CHARACTERS_MAX = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A delivery that the service could not decide, and the error for people."""
+
+    delivery: Delivery
+    detail: str
+
+
+class _Moved(Exception):  # noqa: N818 - it moved between two loads
+    """The account changed between two loads of the same attempt."""
+
+
+class _Attempt(Generic[D]):
+    """What one attempt found: units of work, outcomes to count, failures, and the accounts to do again."""
+
+    def __init__(self) -> None:
+        self.units: dict[str, UnitOfWork[D]] = {}
+        self.outcomes: list[tuple[str, str, str]] = []
+        self.failures: list[Failure] = []
+        self.failed: set[int] = set()
+        self.conflicted: set[str] = set()
+
+    def fail(self, delivery: Delivery, error: Exception) -> str:
+        """Note that a delivery cannot be decided; return the outcome's name."""
+        log.error(
+            "account %s: cannot decide %s %s",
+            delivery.account_id,
+            delivery.cause.type,
+            delivery.cause.id,
+            exc_info=error,
+        )
+        self.failures.append(Failure(delivery, f"{type(error).__name__}: {error}"[:_DETAIL_CHARACTERS_MAX]))
+        self.failed.add(id(delivery))
+        return _FAILED
+
+
+class Committing(Generic[D]):
+    """Runs a service's decider over stored state."""
+
+    def __init__(
+        self, decider: Decider[D], answer: Answer | None, store: Store, clock: Clock, conflicts_max: int
+    ) -> None:
+        self._decider = decider
+        self._answer = answer
+        self._store = store
+        self._clock = clock
+        self._conflicts_max = conflicts_max
+
+    async def run(self, shard: int, deliveries: Sequence[Delivery]) -> list[Failure]:
+        """Give every delivery its one effect; return those that could not be decided.
+
+        Raises what Redis raises, and ConflictsExhausted; running again after either is safe.
+        """
+        failures: list[Failure] = []
+        for _ in range(self._conflicts_max):
+            attempt = await self._attempt(shard, deliveries)
+            failures += [each for each in attempt.failures if each.delivery.account_id not in attempt.conflicted]
+            _count(attempt)
+            deliveries = [each for each in deliveries if each.account_id in attempt.conflicted]
+            if not deliveries:
+                return failures
+            metrics.CONFLICTS.inc(len(attempt.conflicted))
+        raise ConflictsExhausted(f"shard {shard}: {len(deliveries)} messages after {self._conflicts_max} attempts")
+
+    async def _attempt(self, shard: int, deliveries: Sequence[Delivery]) -> _Attempt[D]:
+        now = self._clock.now()
+        attempt: _Attempt[D] = _Attempt()
+        loaded = await self._load(shard, attempt, deliveries)
+        for delivery in deliveries:
+            if delivery.account_id in attempt.conflicted or id(delivery) in attempt.failed:
+                continue
+            try:
+                outcome = await self._decide(shard, attempt, loaded, delivery, now)
+            except _Moved:
+                attempt.conflicted.add(delivery.account_id)
+                continue
+            kind = delivery.cause.type if delivery.message is not None else _UNKNOWN_TYPE
+            attempt.outcomes.append((delivery.account_id, kind, outcome))
+        commits = [
+            commit
+            for account_id, unit in attempt.units.items()
+            if account_id not in attempt.conflicted
+            for commit in unit.commits
+        ]
+        commits += _put_off(attempt, loaded, now)
+        if commits:
+            for commit, verdict in zip(commits, await self._store.commit(shard, commits), strict=True):
+                if isinstance(verdict, Conflict):
+                    attempt.conflicted.add(commit.account_id)
+        return attempt
+
+    async def _load(
+        self, shard: int, attempt: _Attempt[D], deliveries: Sequence[Delivery]
+    ) -> dict[str, tuple[Loaded, list[str], list[str]]]:
+        """Load every account of the deliveries in one call: with the rows they name, and their commands' answers."""
+        rows: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        command_ids: defaultdict[str, list[str]] = defaultdict(list)
+        for delivery in deliveries:
+            named = rows[delivery.account_id]
+            if delivery.message is not None:
+                try:
+                    named.update(dict.fromkeys(self._decider.rows(delivery.message)))
+                except Exception as error:  # noqa: BLE001 - a defect of the service, given back
+                    attempt.fail(delivery, error)
+            if delivery.topic is not None and delivery.topic.kind is Kind.COMMANDS:
+                command_ids[delivery.account_id].append(delivery.cause.id)
+        wanted = [Wanted(account_id, command_ids[account_id], list(names)) for account_id, names in rows.items()]
+        found = await self._store.load(shard, wanted)
+        return {
+            want.account_id: (loaded, list(want.rows), list(want.command_ids))
+            for want, loaded in zip(wanted, found, strict=True)
+        }
+
+    def _unit(
+        self,
+        attempt: _Attempt[D],
+        account_id: str,
+        loaded: dict[str, tuple[Loaded, list[str], list[str]]],
+        now: datetime,
+    ) -> UnitOfWork[D]:
+        unit = attempt.units.get(account_id)
+        if unit is None:
+            stored, names, command_ids = loaded[account_id]
+            unit = UnitOfWork(self._decider, self._answer, account_id, now, stored)
+            unit.add_rows(names, stored.rows)
+            for command_id, answer in zip(command_ids, stored.answers, strict=True):
+                if answer is not None:
+                    unit.mark_answered(command_id)
+            attempt.units[account_id] = unit
+        return unit
+
+    async def _decide(
+        self,
+        shard: int,
+        attempt: _Attempt[D],
+        loaded: dict[str, tuple[Loaded, list[str], list[str]]],
+        delivery: Delivery,
+        now: datetime,
+    ) -> str:
+        names: tuple[str, ...] = ()
+        stored: Sequence[bytes | None] = ()
+        for _ in range(1 + _ROUNDS_OF_ROWS_MAX):
+            try:
+                unit = self._unit(attempt, delivery.account_id, loaded, now)
+                if names:
+                    unit.add_rows(names, stored)
+                outcome = unit.handle(delivery)
+            except Exception as error:  # noqa: BLE001 - a defect of the service, given back
+                return attempt.fail(delivery, error)
+            if not isinstance(outcome, NeedsRows):
+                return outcome
+            names = outcome.names
+            stored = await self._more_rows(shard, unit, names)
+        return attempt.fail(delivery, RuntimeError("asks for more and more rows"))
+
+    async def _more_rows(self, shard: int, unit: UnitOfWork[D], names: tuple[str, ...]) -> Sequence[bytes | None]:
+        (stored,) = await self._store.load(shard, [Wanted(unit.state.account_id, (), names)])
+        if stored.version != unit.base_version:
+            raise _Moved
+        return stored.rows
+
+
+def _put_off(
+    attempt: _Attempt[Any], loaded: dict[str, tuple[Loaded, list[str], list[str]]], now: datetime
+) -> list[Commit]:
+    """Have timers that cannot be decided come again later instead of at once."""
+    due = to_milliseconds(now + _FAILED_TIMER_DELAY)
+    commits = []
+    for failure in attempt.failures:
+        account_id, message = failure.delivery.account_id, failure.delivery.message
+        if isinstance(message, TimerDue) and account_id not in attempt.conflicted:
+            unit = attempt.units.get(account_id)
+            version = unit.version if unit else loaded[account_id][0].version
+            commits.append(Commit(account_id, version, timers=(message.name, due)))
+    return commits
+
+
+def _count(attempt: _Attempt[Any]) -> None:
+    done = (each for each in attempt.outcomes if each[0] not in attempt.conflicted)
+    outcomes = Counter((kind, outcome) for _, kind, outcome in done)
+    for (kind, outcome), number in outcomes.items():
+        metrics.MESSAGES.labels(kind, outcome).inc(number)
+    for account_id, unit in attempt.units.items():
+        if account_id in attempt.conflicted:
+            continue
+        for topic, sequence, arrival in unit.arrivals:
+            if arrival is Arrival.START_OF_TRIMMED_LOG:
+                log.warning(
+                    "account %s: %s starts at sequence %d; what lies before is not known", account_id, topic, sequence
+                )
+            elif arrival is Arrival.AFTER_GAP:
+                metrics.GAPS.labels(topic).inc()
+                log.error("account %s: records of %s are missing before sequence %d", account_id, topic, sequence)
+            else:
+                log.warning("account %s: %s sequence %d filled a gap", account_id, topic, sequence)

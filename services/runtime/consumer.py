@@ -1,0 +1,98 @@
+"""A consumer that a record which cannot be parsed neither stops nor robs of its neighbours.
+
+The client raises out of `getmany` for a record whose header names are not UTF-8, and would do so for ever; and what it
+had already taken from other partitions in that call is gone, although their positions moved. So after any error of
+reading, every partition goes back to what is committed (everything handled is), and the partitions are read one by one,
+in smaller and smaller parts, until the record is alone: then an `IllegibleRecord` takes its place in the batch, ends in
+the dead-letter topic like anything unreadable, and the partition goes on behind it.
+
+A record or batch that is damaged in any other way (its checksum) is not stepped over: that is trouble, and waited out.
+"""
+
+import logging
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import ConsumerStoppedError
+
+log = logging.getLogger("addonflow.consumer")
+_CALM_PASSES = 100  # without an error, until partitions are read together again
+_PASS_WAIT_MS = 10
+_RECORDS_MAX = 1_000
+
+
+class IllegibleRecord(ConsumerRecord):  # type: ignore[misc]
+    """Stands for a record that the client cannot parse: only topic, partition and offset are known."""
+
+    @classmethod
+    def at(cls, partition: TopicPartition, offset: int) -> "IllegibleRecord":
+        """Make the stand-in for the record at `offset`."""
+        return cls(partition.topic, partition.partition, offset, 0, 0, None, None, None, -1, -1, ())
+
+
+class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """aiokafka's consumer with a `getmany` that gets past illegible records and loses nothing when reading fails."""
+
+    def __init__(self, *topics: str, **settings: Any) -> None:
+        super().__init__(*topics, **settings)
+        self._limits: dict[TopicPartition, int] = {}
+        self._calm_passes_left = 0
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> "dict[TopicPartition, list[ConsumerRecord[Any, Any]]]":
+        """Return the next records by partition, as aiokafka does."""
+        if self._calm_passes_left == 0:
+            try:
+                return await super().getmany(  # type: ignore[no-any-return]
+                    *partitions, timeout_ms=timeout_ms, max_records=max_records
+                )
+            except ConsumerStoppedError:
+                raise
+            except Exception as error:
+                await self._go_back()
+                if not _illegible(error):
+                    raise
+                log.warning("a record cannot be parsed, looking for it: %s", error)
+                self._calm_passes_left = _CALM_PASSES
+        self._calm_passes_left -= 1
+        try:
+            return await self._one_by_one(max_records or _RECORDS_MAX)
+        except ConsumerStoppedError:
+            raise
+        except Exception:
+            await self._go_back()
+            raise
+
+    async def _go_back(self) -> None:
+        """Seek every partition to what is committed: what was taken from it in a call that failed is not handed out."""
+        for partition in self.assignment():
+            committed = await self.committed(partition)
+            if committed is None:
+                await self.seek_to_beginning(partition)
+            else:
+                self.seek(partition, committed)
+
+    async def _one_by_one(self, max_records: int) -> "dict[TopicPartition, list[ConsumerRecord[Any, Any]]]":
+        found: dict[TopicPartition, list[ConsumerRecord[Any, Any]]] = {}
+        for partition in self.assignment():
+            limit = self._limits.get(partition, max_records)
+            try:
+                found |= await super().getmany(partition, timeout_ms=_PASS_WAIT_MS, max_records=limit)
+            except Exception as error:
+                if not _illegible(error):
+                    raise
+                self._calm_passes_left = _CALM_PASSES
+                if limit > 1:
+                    self._limits[partition] = limit // 2
+                    continue
+                offset = await self.position(partition)
+                found[partition] = [IllegibleRecord.at(partition, offset)]
+                self.seek(partition, offset + 1)
+                self._limits.pop(partition)
+        return found
+
+
+def _illegible(error: Exception) -> bool:
+    """Whether this is the client's error for header names that are not UTF-8 (its C and its Python parser differ)."""
+    return isinstance(error, UnicodeDecodeError) or isinstance(error.__cause__, UnicodeDecodeError)

@@ -1,0 +1,30 @@
+"""What can go wrong, as one tree. Expected outcomes (refusals, repetitions, conflicts) are values, never exceptions.
+
+AddonflowError
+├── ConfigurationError   stops the start: its message is one line that says what to set
+├── Stopping             the process was asked to stop while it waited; nothing was acknowledged
+└── ConflictsExhausted   another process kept changing the same accounts; the batch is tried again
+"""
+
+from aiokafka.errors import KafkaError
+from redis.exceptions import RedisError
+
+
+class AddonflowError(Exception):
+    """The root of every error raised by addonflow itself."""
+
+
+class ConfigurationError(AddonflowError):
+    """The process cannot start as it is set up; the message is for the operator."""
+
+
+class Stopping(AddonflowError):  # noqa: N818 - a signal to unwind, not a fault
+    """The process stops; whatever was under way is not acknowledged and will be delivered again."""
+
+
+class ConflictsExhausted(AddonflowError):  # noqa: N818 - named for what happened
+    """Loading and deciding again did not help within the bound."""
+
+
+TROUBLE: tuple[type[Exception], ...] = (RedisError, KafkaError, ConflictsExhausted, OSError, TimeoutError)
+"""What is waited out: the same batch is tried again, with bounded backoff, and nothing is acknowledged meanwhile."""

@@ -1,0 +1,152 @@
+"""The one path every message takes, for every service.
+
+    batch ─▶ decode ─▶ per shard: load ─▶ decide ─▶ evolve ─▶ commit ─▶ (the caller moves the offset)
+               └─ unreadable ─▶ dead letter
+
+Promises, each proven by `tests/runtime/test_handling.py` and `tests/chaos`:
+- A message has one effect however often it is delivered, in whatever order, by however many processes.
+- `handle_records` returns only when everything about the batch is durable; it never gives up on trouble and never
+  raises for what a record contains. Only `Stopping` (nothing acknowledged) and defects leave it.
+- A batch costs one load and one commit per shard, whatever the number of its messages or the size of its accounts.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Container, Sequence
+from typing import Generic
+
+from contracts.topics import Kind, Topic
+from services.runtime import metrics
+from services.runtime.codec import Record, Unreadable, decode
+from services.runtime.committing import Committing
+from services.runtime.dead_letters import DeadLetter, DeadLetters
+from services.runtime.decision import D
+from services.runtime.errors import Stopping
+from services.runtime.health import Health
+from services.runtime.keys import shard_of
+from services.runtime.patience import Patience
+from services.runtime.settings import Settings
+from services.runtime.unit_of_work import Delivery
+
+log = logging.getLogger("addonflow.handling")
+_LANES = 4
+_LANE_DELIVERIES_MIN = 100
+
+
+class Handling(Generic[D]):
+    """Handles batches of one service. `wake` is called with a shard when records were added to its outbox."""
+
+    def __init__(
+        self,
+        *,
+        committing: Committing[D],
+        topics: Sequence[Topic],
+        dead_letters: DeadLetters,
+        patience: Patience,
+        health: Health,
+        settings: Settings,
+        wake: Callable[[int], None],
+    ) -> None:
+        self._committing = committing
+        self._topics = {settings.namespace + topic.name: topic for topic in topics}
+        self._dead_letters = dead_letters
+        self._patience = patience
+        self._health = health
+        self._settings = settings
+        self._wake = wake
+        self._reading = asyncio.Lock()
+        self._gave_up = False
+        self._last: dict[tuple[int, int], asyncio.Task[None]] = {}
+
+    async def handle_records(self, records: Sequence[Record], whole: Container[tuple[str, int]] = frozenset()) -> None:
+        """Handle a batch of Kafka records of any topics and partitions; facts of an account go before its commands.
+
+        `whole`: the (topic, partition)s whose logs have their beginning, so that a first sequence above 1 is a gap.
+        Several calls may be under way: they start in the order of the calls, and an account's messages keep it.
+        """
+        with metrics.BATCH_SECONDS.time():
+            async with self._reading:
+                shards = await self._read_in_turn(records, whole)
+                works = [work for shard, deliveries in shards.items() for work in self._start(shard, deliveries)]
+            await asyncio.gather(*works)
+        self._health.progressed()
+
+    async def _read_in_turn(
+        self, records: Sequence[Record], whole: Container[tuple[str, int]]
+    ) -> dict[int, list[Delivery]]:
+        if self._gave_up:  # a batch that overtook one would make its sequences look like the start of a trimmed log
+            raise Stopping
+        try:
+            return await self._read(records, whole)
+        except BaseException:
+            self._gave_up = True
+            raise
+
+    async def _read(self, records: Sequence[Record], whole: Container[tuple[str, int]]) -> dict[int, list[Delivery]]:
+        shards: defaultdict[int, list[Delivery]] = defaultdict(list)
+        for record in records:
+            topic = self._topics[record.topic]
+            read = decode(record, topic, self._settings.value_bytes_max)
+            if isinstance(read, Unreadable):
+                await self._set_aside(DeadLetter(record, topic, read))
+                continue
+            shard = shard_of(read.account_id, self._settings.partitions)
+            if shard != record.partition:
+                self._misrouted(record, shard)
+            trimmed = (record.topic, record.partition) not in whole
+            shards[shard].append(Delivery.of(read, topic, record, trimmed=trimmed))
+        for deliveries in shards.values():
+            deliveries.sort(key=lambda delivery: delivery.topic is None or delivery.topic.kind is not Kind.FACTS)
+        return shards
+
+    async def handle_timers(self, shard: int, due: Sequence[tuple[str, str, int]]) -> None:
+        """Handle due timers of one shard, each an account id, a name and the instant in ms since the epoch."""
+        works = self._start(shard, [Delivery.of_timer(*timer) for timer in due])
+        await asyncio.wait(works)  # a cancelled feed leaves them be: what stands behind them in a lane needs their end
+        for work in works:
+            work.result()
+
+    def _start(self, shard: int, deliveries: list[Delivery]) -> list["asyncio.Task[None]"]:
+        """Start deciding deliveries in their lanes, each behind what was started there before.
+
+        Many are split by account: while one lane waits for Redis another is decided. Few take all lanes at once.
+        """
+        if len(deliveries) < _LANES * _LANE_DELIVERIES_MIN:
+            return [self._start_in(shard, range(_LANES), deliveries)]
+        lanes: list[list[Delivery]] = [[] for _ in range(_LANES)]
+        for delivery in deliveries:
+            lanes[hash(delivery.account_id) % _LANES].append(delivery)
+        return [self._start_in(shard, (number,), lane) for number, lane in enumerate(lanes) if lane]
+
+    def _start_in(self, shard: int, lanes: Sequence[int], deliveries: list[Delivery]) -> "asyncio.Task[None]":
+        before = {self._last[shard, lane] for lane in lanes if (shard, lane) in self._last}
+        task = asyncio.create_task(self._work(before, shard, deliveries))
+        self._last.update(((shard, lane), task) for lane in lanes)
+        return task
+
+    async def _work(self, before: set["asyncio.Task[None]"], shard: int, deliveries: list[Delivery]) -> None:
+        if before:
+            await asyncio.wait(before)
+            if any(task.cancelled() or task.exception() for task in before):
+                raise Stopping  # what came before was given up, so nothing behind it may overtake it
+        failures = await self._patience.until_done("reach Redis", lambda: self._committing.run(shard, deliveries))
+        self._wake(shard)
+        for failure in failures:
+            origin, topic = failure.delivery.origin, failure.delivery.topic
+            if topic is not None:
+                await self._set_aside(DeadLetter(origin, topic, Unreadable("handler_failed", failure.detail)))
+
+    async def _set_aside(self, letter: DeadLetter) -> None:
+        await self._patience.until_done("write a dead letter", lambda: self._dead_letters.put(letter))
+
+    def _misrouted(self, record: Record, shard: int) -> None:
+        metrics.MISROUTED.labels(self._topics[record.topic].name).inc()
+        log.warning(
+            "%s partition %d offset %d belongs to partition %d: its key is not the account id, or its sender does not "
+            "partition by murmur2 (librdkafka: partitioner=murmur2_random)",
+            record.topic,
+            record.partition,
+            record.offset,
+            shard,
+        )

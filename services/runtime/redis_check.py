@@ -1,0 +1,31 @@
+"""Refuses to run on a Redis that may forget what it acknowledged, and fixes the number of partitions for good."""
+
+from redis.asyncio import Redis
+
+from services.runtime.errors import ConfigurationError
+from services.runtime.keys import deployment_key
+from services.runtime.settings import Settings
+
+DURABLE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+
+
+async def unsafe_settings(redis: Redis) -> list[str]:
+    """Return what is set otherwise than durability needs: ["appendonly is no, set it to yes", …]."""
+    found = {name: (await redis.config_get(name)).get(name) for name in DURABLE}
+    return [f"{name} is {found[name]}, set it to {value}" for name, value in DURABLE.items() if found[name] != value]
+
+
+async def check_redis(redis: Redis, settings: Settings) -> None:
+    """Raise ConfigurationError for an unsafe server (unless allowed) or another number of partitions than before."""
+    problems = await unsafe_settings(redis)
+    if problems and not settings.redis_unsafe_allowed:
+        raise ConfigurationError(
+            f"Redis may lose acknowledged writes: {'; '.join(problems)}; or set ADDONFLOW_REDIS_UNSAFE_ALLOWED=true"
+        )
+    key = deployment_key(settings.namespace)
+    await redis.hsetnx(key, "partitions", str(settings.partitions))
+    fixed = int(await redis.hget(key, "partitions") or 0)
+    if fixed != settings.partitions:
+        raise ConfigurationError(
+            f"ADDONFLOW_PARTITIONS={settings.partitions}, but the stored state has {fixed} shards: set it to {fixed}"
+        )

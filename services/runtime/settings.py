@@ -1,0 +1,102 @@
+"""Every setting of a service: environment variables with the prefix `ADDONFLOW_`, with unit and default.
+
+A value that cannot be used stops the start with one line (`ConfigurationError`).
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.catalog import DEFAULT_CATALOG
+from services.runtime.errors import ConfigurationError
+
+Milliseconds = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Names in the environment: ADDONFLOW_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="ADDONFLOW_", extra="ignore", frozen=True)
+
+    namespace: Annotated[
+        str,
+        Field(pattern=r"^[a-z0-9.-]{0,32}$", description="Prefix of every topic, group and key; for shared clusters."),
+    ] = ""
+    kafka_bootstrap: Annotated[str, Field(description="host:port of Kafka brokers, comma separated.")] = (
+        "127.0.0.1:9092"
+    )
+    kafka_idempotence: Annotated[
+        bool, Field(description="Idempotent producer; off only for a broker that has none (the embedded one).")
+    ] = True
+    kafka_request_timeout_ms: Annotated[Milliseconds, Field(description="How long one Kafka request may take.")] = (
+        40_000
+    )
+    kafka_session_timeout_ms: Annotated[
+        Milliseconds, Field(description="A consumer silent for longer loses its partitions.")
+    ] = 10_000
+    partitions: Annotated[
+        int, Field(ge=1, le=4_096, description="Partitions of every topic = shards; fixed for a deployment's life.")
+    ] = 12
+    redis_url: Annotated[str, Field(description="Redis 7+ or Valkey.")] = "redis://127.0.0.1:6379/0"
+    redis_timeout_seconds: Annotated[int, Field(ge=1, description="How long one Redis call may take.")] = 10
+    redis_unsafe_allowed: Annotated[
+        bool, Field(description="Start although Redis may lose acknowledged writes (no AOF, no fsync, evicting).")
+    ] = False
+    http_host: Annotated[str, Field(description="Where health and metrics are served.")] = "127.0.0.1"
+    http_port: Annotated[int, Field(ge=0, le=65_535, description="0 picks a free port.")] = 8080
+    catalog: Annotated[Path, Field(description="The price list.")] = DEFAULT_CATALOG
+    batch_records_max: Annotated[int, Field(ge=1, le=10_000, description="Records handled at once.")] = 1_000
+    batch_wait_ms: Annotated[Milliseconds, Field(description="Longest wait for new records before looking again.")] = 10
+    fetch_wait_ms: Annotated[
+        Milliseconds, Field(description="Longest a fetch waits at the broker; a partition just read waits that long.")
+    ] = 20
+    value_bytes_max: Annotated[int, Field(ge=1_024, description="Larger values are dead letters.")] = 262_144
+    conflicts_max: Annotated[int, Field(ge=1, description="Tries of one batch against concurrent changes.")] = 20
+    backoff_ms_max: Annotated[
+        Milliseconds, Field(description="Longest wait between tries when Kafka or Redis is away.")
+    ] = 5_000
+    inbox_retention_hours: Annotated[int, Field(ge=1, description="How long the answer to a command is kept.")] = 168
+    outbox_retention_hours: Annotated[int, Field(ge=1, description="How long published records are kept.")] = 168
+    relay_poll_ms: Annotated[Milliseconds, Field(description="How often the outbox is read without being told to.")] = (
+        100
+    )
+    relay_records_max: Annotated[int, Field(ge=1, le=10_000, description="Records published at once per shard.")] = (
+        1_000
+    )
+    log_check_ms: Annotated[Milliseconds, Field(description="How often the ends of Kafka's logs are checked.")] = 5_000
+    timer_poll_ms: Annotated[Milliseconds, Field(description="How often due timers are looked for.")] = 250
+    timer_batch_max: Annotated[int, Field(ge=1, le=10_000, description="Timers claimed at once per shard.")] = 500
+    stall_seconds: Annotated[int, Field(ge=1, description="Records waiting this long without progress: not ready.")] = (
+        30
+    )
+    digest_delay_seconds: Annotated[
+        int, Field(ge=1, description="How long further feature requests are collected.")
+    ] = 86_400
+    proration_rule: Annotated[
+        Literal["day", "second", "fixed_30"], Field(description="How a part of a cycle counts.")
+    ] = "day"
+    payment_terms_days: Annotated[int, Field(ge=0, le=365, description="Days from invoice to due date.")] = 0
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="Least severe level shown.")
+    ] = "info"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, url: str) -> str:
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return url
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment; ConfigurationError names the first variable that cannot be used."""
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "_".join(str(part) for part in first["loc"]).upper()
+            shown = re.sub(r"//[^@]*@", "//***@", repr(first["input"]))  # a URL may hold a password
+            raise ConfigurationError(f"ADDONFLOW_{name}={shown}: {first['msg']}") from error

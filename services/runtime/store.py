@@ -1,0 +1,173 @@
+"""The state of every account of a service, in Redis, behind two atomic calls: load and commit.
+
+Promises (each proven over real Valkey and Redis by `tests/runtime/test_store.py`):
+- A commit writes document, rows, sequences, inbox mark, outbox records, timers and gaps together or not at all.
+- A commit on a version that is no longer current writes nothing and says `conflict`.
+- A command id that was answered before writes nothing and gives back the stored answer.
+- Repeating a call whose reply was lost changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+from redis.asyncio import Redis
+
+from services.runtime import functions
+from services.runtime.keys import ShardKeys
+
+FIRST = "0-0"
+"""The cursor before the first record of an outbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to load of one account."""
+
+    account_id: str
+    command_ids: Sequence[str]
+    rows: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What is stored of one account; version 0 and None where nothing is. `answers` and `rows` are as asked for."""
+
+    version: int
+    sequences: bytes | None
+    document: bytes | None
+    rows: Sequence[bytes | None]
+    answers: Sequence[bytes | None]
+
+
+@dataclass(slots=True)
+class Commit:
+    """One change of one account. Empty `sequences` leave the account unwritten: an unknown one stays unknown."""
+
+    account_id: str
+    expected_version: int
+    sequences: bytes = b""
+    document: bytes = b""
+    rows: Sequence[str | bytes] = ()
+    command_id: str = ""
+    answer: bytes = b""
+    records: Sequence[bytes] = ()
+    timers: Sequence[str | int] = ()
+    gaps: Sequence[str] = ()
+
+    def packed(self) -> tuple[Any, ...]:
+        """Return the positional form that `functions.lua` documents."""
+        return (
+            self.account_id,
+            self.expected_version,
+            self.sequences,
+            self.document,
+            self.rows,
+            self.command_id,
+            self.answer,
+            self.records,
+            self.timers,
+            self.gaps,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """It is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The account changed since it was loaded; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The command was answered before; nothing was written."""
+
+    answer: bytes
+
+
+Outcome = Committed | Conflict | Duplicate
+_COMMITTED, _CONFLICT = Committed(), Conflict()
+
+
+def _pack(value: Any) -> bytes:
+    # Valkey's cmsgpack knows no bin type, so bytes travel as strings.
+    return msgpack.packb(value, use_bin_type=False)  # type: ignore[no-any-return]
+
+
+class Store:
+    """One service's shards. `shard` is an account's partition number; all accounts of a call belong to it."""
+
+    def __init__(self, redis: Redis, namespace: str, service: str, partitions: int, inbox_retention_ms: int) -> None:
+        self._redis: Any = redis  # its annotations cover decoded replies too; ours are bytes
+        self._keys = [ShardKeys(namespace, service, shard) for shard in range(partitions)]
+        self._inbox_retention_ms = inbox_retention_ms
+
+    async def load(self, shard: int, wanted: Sequence[Wanted]) -> list[Loaded]:
+        """Load accounts in one call, in the order asked for. Cost: O(accounts + rows named)."""
+        packed = _pack([(want.account_id, want.command_ids, want.rows) for want in wanted])
+        reply = await functions.call(self._redis, "load", self._keys[shard].outbox, packed)
+        return [Loaded(int(found[0] or 0), found[1], found[2], found[3:], answers) for answers, found in reply]
+
+    async def commit(self, shard: int, commits: Sequence[Commit]) -> list[Outcome]:
+        """Write commits in one call, in order; several of one account follow each other's versions."""
+        packed = _pack([commit.packed() for commit in commits])
+        reply = await functions.call(self._redis, "commit", self._keys[shard].outbox, self._inbox_retention_ms, packed)
+        return [self._outcome(verdict) for verdict in reply]
+
+    @staticmethod
+    def _outcome(verdict: int | bytes) -> Outcome:
+        if isinstance(verdict, bytes):
+            return Duplicate(verdict)
+        return _COMMITTED if verdict else _CONFLICT
+
+    async def due_timers(self, shard: int, now_ms: int, limit: int) -> list[tuple[str, str, int]]:
+        """Return (account id, timer name, due in ms) of at most `limit` due timers, earliest first.
+
+        Cost: O(log timers + limit).
+        """
+        members = await self._redis.zrangebyscore(
+            self._keys[shard].timers, "-inf", now_ms, start=0, num=limit, withscores=True
+        )
+        split = ((*member.decode().rsplit(" ", 1), int(due)) for member, due in members)
+        return [(account_id, name, due) for name, account_id, due in split]
+
+    async def outbox(self, shard: int, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Return (stream id, record) of at most `limit` commits behind `after`, in the order of the commits."""
+        entries = await self._redis.xrange(self._keys[shard].outbox, min=f"({after}", count=limit)
+        return [(entry_id.decode(), record) for entry_id, fields in entries for record in fields.values()]
+
+    async def relay_position(self, shard: int) -> tuple[str, dict[str, int]]:
+        """Return the relay's cursor, and per topic the first offset of the last batch a broker acknowledged."""
+        stored = await self._redis.hgetall(self._keys[shard].relay)
+        offsets = {
+            name.decode().removeprefix("offset:"): int(offset)
+            for name, offset in stored.items()
+            if name.startswith(b"offset:")
+        }
+        return stored.get(b"cursor", FIRST.encode()).decode(), offsets
+
+    async def advance_relay(
+        self, shard: int, seen: str, cursor: str, offsets: dict[str, int], trim_before: str = ""
+    ) -> bool:
+        """Move the cursor from `seen` to `cursor`; False when another relay moved it meanwhile."""
+        flat = [part for topic, offset in offsets.items() for part in (topic, offset)]
+        return bool(
+            await functions.call(self._redis, "advance", self._keys[shard].outbox, seen, cursor, trim_before, *flat)
+        )
+
+    async def rewind_relay(self, shard: int) -> None:
+        """Have the whole retained outbox published again."""
+        await functions.call(self._redis, "rewind", self._keys[shard].outbox)
+
+    async def outbox_length(self, shard: int) -> int:
+        """Count the records the shard's outbox retains."""
+        return int(await self._redis.xlen(self._keys[shard].outbox))
+
+    async def gaps(self, shard: int) -> dict[str, str]:
+        """Return the missing sequences of the shard: "<topic> <account>" to "4-5,9"."""
+        stored = await self._redis.hgetall(self._keys[shard].gaps)
+        return {name.decode(): missing.decode() for name, missing in stored.items()}

@@ -1,0 +1,39 @@
+"""Feeds due timers of the shards this process owns through the same path as messages.
+
+A timer is set and cleared in the commit that decides it, so it fires after a crash, and its effect happens once.
+"""
+
+from services.runtime.clock import Clock, to_milliseconds
+from services.runtime.decision import D
+from services.runtime.handling import Handling
+from services.runtime.patience import Patience
+from services.runtime.settings import Settings
+from services.runtime.store import Store
+
+
+class Timers:
+    """Looks for due timers every `timer_poll_ms`, at most `timer_batch_max` at once, earliest first."""
+
+    def __init__(
+        self, store: Store, handling: "Handling[D]", patience: Patience, clock: Clock, settings: Settings
+    ) -> None:
+        self._store = store
+        self._handling = handling
+        self._patience = patience
+        self._clock = clock
+        self._settings = settings
+
+    async def run(self, shard: int) -> None:
+        """Feed the shard's due timers until cancelled or stopped."""
+        while not self._patience.stopping:
+            if not await self.feed(shard):
+                await self._patience.pause(self._settings.timer_poll_ms / 1_000)
+
+    async def feed(self, shard: int) -> bool:
+        """Handle the timers that are due now; return whether there may be more. Cost: O(timers due), bounded."""
+        now_ms = to_milliseconds(self._clock.now())
+        limit = self._settings.timer_batch_max
+        due = await self._patience.until_done("reach Redis", lambda: self._store.due_timers(shard, now_ms, limit))
+        if due:
+            await self._handling.handle_timers(shard, due)
+        return len(due) == limit

@@ -1,0 +1,284 @@
+"""One account during one attempt at a batch.
+
+Its messages are decided one after another, each on the state that the ones before it left, and become commits that
+follow each other's versions.
+
+Nothing is written here. When the commits meet a conflict, the whole unit is thrown away and built again from what is
+stored then; ids derive from causes, so the second attempt says the same things.
+"""
+
+from datetime import datetime
+from typing import Any, Generic, NamedTuple
+
+from contracts.envelope import Envelope
+from contracts.identity import derive_id
+from contracts.payload import Payload
+from contracts.topics import Kind, Topic, topic_of
+from services.runtime import codec
+from services.runtime.clock import from_milliseconds, to_milliseconds, to_rfc3339
+from services.runtime.decision import (
+    Accepted,
+    Answer,
+    Cause,
+    D,
+    Decider,
+    Decision,
+    Ignored,
+    Message,
+    NeedsRows,
+    Rejected,
+    Row,
+    State,
+    TimerDue,
+)
+from services.runtime.sequences import Arrival, Sequences
+from services.runtime.store import Commit, Loaded
+
+ACCEPTED, IGNORED, REPEATED = "accepted", "ignored", "repeated"
+_REMOVE_TIMER = -1
+
+
+class Delivery(NamedTuple):
+    """One thing to decide: a record's message, or a timer (then `topic` and `sequence` are None).
+
+    `message` is None for a type this release does not know; `origin` is the Kafka record, for the dead-letter topic.
+    `trimmed`: the log it comes from may lack its beginning.
+    """
+
+    account_id: str
+    message: Message | None
+    cause: Cause
+    topic: Topic | None = None
+    sequence: int | None = None
+    correlation_id: str = ""
+    traceparent: str = ""
+    origin: Any = None
+    trimmed: bool = True
+
+    @classmethod
+    def of(cls, envelope: Envelope, topic: Topic, origin: Any, *, trimmed: bool = True) -> "Delivery":
+        """Make a delivery of a record that was read from `topic`."""
+        return cls(
+            envelope.account_id,
+            envelope.data,
+            Cause(envelope.id, envelope.type),
+            topic,
+            envelope.sequence,
+            envelope.correlation_id or envelope.id,
+            envelope.traceparent or "",
+            origin,
+            trimmed,
+        )
+
+    @classmethod
+    def of_timer(cls, account_id: str, name: str, due_ms: int) -> "Delivery":
+        """Make a delivery of a timer; its cause's id names account, timer and instant, so it is the same every time."""
+        cause = Cause(f"timer:{account_id}:{name}:{due_ms}", "timer")
+        due = from_milliseconds(due_ms)
+        return cls(
+            account_id, TimerDue(account_id, name, due), cause, correlation_id=derive_id(account_id, cause.id, 0)
+        )
+
+
+class UnitOfWork(Generic[D]):
+    """The account as it is while a batch is decided. `arrivals` tells which sequences were out of line."""
+
+    def __init__(
+        self, decider: Decider[D], answer: Answer | None, account_id: str, now: datetime, loaded: Loaded
+    ) -> None:
+        self._decider = decider
+        self._answer = answer
+        self._now = now
+        self._time = to_rfc3339(now)
+        self._version = loaded.version
+        self._stored_sequences = loaded.sequences
+        self._sequences = Sequences.load(loaded.sequences)
+        document = decider.document.model_validate_json(loaded.document) if loaded.document else decider.initial()
+        self._rows: dict[str, Row | None] = {}
+        self.state = State(account_id, document, self._rows)
+        self._answered: set[str] = set()
+        self.commits: list[Commit] = []
+        self.arrivals: list[tuple[str, int, Arrival]] = []
+
+    @property
+    def base_version(self) -> int:
+        """The version that was loaded."""
+        return self._version - sum(1 for commit in self.commits if commit.sequences)
+
+    @property
+    def version(self) -> int:
+        """The version after the commits so far."""
+        return self._version
+
+    def add_rows(self, names: tuple[str, ...] | list[str], stored: "list[bytes | None] | Any") -> None:
+        """Take in rows that were loaded, unless this unit has changed them since."""
+        for name, text in zip(names, stored, strict=True):
+            if name not in self._rows:
+                kind = self._decider.row_types[name.partition(":")[0]]
+                self._rows[name] = kind.model_validate_json(text) if text else None
+
+    def mark_answered(self, command_id: str) -> None:
+        """Take in that a command has its answer already."""
+        self._answered.add(command_id)
+
+    def handle(self, delivery: Delivery) -> str | NeedsRows:
+        """Decide one delivery and append its commit; return the outcome's name (for counting), or NeedsRows.
+
+        What the service's functions raise leaves the account as it was before the delivery.
+        """
+        before, commits, arrivals = self.state, len(self.commits), len(self.arrivals)
+        try:
+            return self._handle(delivery)
+        except Exception:
+            self.state = before
+            del self.commits[commits:], self.arrivals[arrivals:]
+            self._sequences = Sequences.load(self._stored_sequences)
+            raise
+
+    def _handle(self, delivery: Delivery) -> str | NeedsRows:
+        arrival = None
+        if delivery.sequence is not None and delivery.topic is not None:
+            arrival = self._sequences.arrive(delivery.topic.name, delivery.sequence, trimmed=delivery.trimmed)
+            if arrival is Arrival.REPEATED:
+                return REPEATED
+        elif _is_command(delivery) and delivery.cause.id in self._answered:
+            return REPEATED
+        decision = self._decide(delivery)
+        if isinstance(decision, NeedsRows):
+            return decision
+        if isinstance(decision, Ignored):
+            self._skip(delivery, arrival)
+            return IGNORED
+        self._commit(delivery, arrival, decision)
+        return ACCEPTED if isinstance(decision, Accepted) else decision.reason.value
+
+    def _decide(self, delivery: Delivery) -> Decision:
+        message = delivery.message
+        if message is None:
+            return Ignored("a type this release does not know")
+        if isinstance(message, TimerDue) and self._moved_to(message) is not None:
+            return Ignored("the timer was cleared or set again meanwhile")
+        return self._decider.decide(self.state, message, delivery.cause, self._now)
+
+    def _moved_to(self, timer: TimerDue) -> int | None:
+        """Return when the timer is due instead (ms, or _REMOVE_TIMER); None when this is its time.
+
+        One that was put off after a failure comes later than the document says, and this is its time.
+        """
+        due = self.state.document.timers.get(timer.name)
+        if due is None:
+            return _REMOVE_TIMER
+        due_ms = to_milliseconds(due)
+        return due_ms if due_ms > to_milliseconds(timer.due) else None
+
+    def _skip(self, delivery: Delivery, arrival: Arrival | None) -> None:
+        """Leave the state alone, but remember the sequence, or forget the timer."""
+        message = delivery.message
+        if isinstance(message, TimerDue):
+            moved_to = self._moved_to(message)
+            if moved_to is not None:
+                self.commits.append(Commit(self.state.account_id, self._version, timers=(message.name, moved_to)))
+                return
+            timers = {name: due for name, due in self.state.document.timers.items() if name != message.name}
+            before, self.state = self.state, self.state.with_document(timers=timers)
+            self._append(delivery, None, before, (), b"")
+        elif arrival is not None:
+            self._append(delivery, arrival, self.state, (), b"")
+
+    def _commit(self, delivery: Delivery, arrival: Arrival | None, decision: Accepted | Rejected) -> None:
+        before = self.state
+        payloads: tuple[Payload, ...] = ()
+        message = delivery.message
+        if isinstance(decision, Accepted) and message is not None:
+            payloads = decision.events
+            state = self._decider.evolve(before, message)
+            for event in payloads:
+                state = self._decider.evolve(state, event)
+            self.state = state
+        said = [
+            (payload, derive_id(delivery.account_id, delivery.cause.id, ordinal), codec.to_json(payload))
+            for ordinal, payload in enumerate(payloads, 1)
+        ]
+        answer = b""
+        if self._answer and isinstance(message, Payload) and _is_command(delivery):
+            result = self._answer(message, delivery.cause, decision, tuple(event_id for _, event_id, _ in said))
+            answer = codec.to_json(result)
+            said.append((result, derive_id(delivery.account_id, delivery.cause.id, 0), answer))
+        self._append(delivery, arrival, before, said, answer)
+
+    def _append(
+        self,
+        delivery: Delivery,
+        arrival: Arrival | None,
+        before: State[D],
+        said: "list[tuple[Payload, str, bytes]] | tuple[()]",
+        answer: bytes,
+    ) -> None:
+        state, sequences = self.state, self._sequences
+        gaps: tuple[str, ...] = ()
+        if arrival is not None and delivery.topic and delivery.sequence:
+            sequences.apply(delivery.topic.name, delivery.sequence, trimmed=delivery.trimmed)
+            if arrival is not Arrival.NEXT:
+                self.arrivals.append((delivery.topic.name, delivery.sequence, arrival))
+                gaps = (delivery.topic.name, sequences.applied[delivery.topic.name].missing_text())
+        known = self._version > 0 or state.document is not before.document or bool(state.written) or arrival is not None
+        records = [self._record(delivery, *each, sequenced=known) for each in said]
+        stored_sequences = sequences.dump() if known else b""
+        self.commits.append(
+            Commit(
+                state.account_id,
+                self._version,
+                stored_sequences,
+                codec.to_json(state.document) if state.document is not before.document else b"",
+                _written_rows(state),
+                delivery.cause.id if answer else "",
+                answer,
+                records,
+                _changed_timers(before.document.timers, state.document.timers),
+                gaps,
+            )
+        )
+        self._version += known
+        if state.written:
+            self._rows.update(state.written)
+            self.state = State(state.account_id, state.document, self._rows)
+        self._stored_sequences = stored_sequences or self._stored_sequences
+        if answer:
+            self._answered.add(delivery.cause.id)
+
+    def _record(self, delivery: Delivery, payload: Payload, event_id: str, value: bytes, *, sequenced: bool) -> bytes:
+        return codec.pack_parts(
+            payload.ce_type,
+            event_id,
+            self._time,
+            self.state.account_id,
+            self._sequences.next(topic_of(type(payload)).name) if sequenced else 0,
+            delivery.cause.id,
+            delivery.correlation_id,
+            delivery.traceparent,
+            value,
+        )
+
+
+def _is_command(delivery: Delivery) -> bool:
+    return delivery.topic is not None and delivery.topic.kind is Kind.COMMANDS
+
+
+def _written_rows(state: State[Any]) -> list[str | bytes]:
+    written: list[str | bytes] = []
+    for name, row in state.written.items():
+        written += (name, b"" if row is None else codec.to_json(row))
+    return written
+
+
+def _changed_timers(before: Any, after: Any) -> list[str | int]:
+    if after is before:
+        return []
+    changed: list[str | int] = []
+    for name, due in after.items():
+        if before.get(name) != due:
+            changed += (name, to_milliseconds(due))
+    for name in before:
+        if name not in after:
+            changed += (name, _REMOVE_TIMER)
+    return changed

@@ -1,0 +1,59 @@
+"""The servers under test are the servers that are deployed: same images, same durability."""
+
+import re
+
+import pytest
+from redis import Redis
+
+from tests.architecture.sources import ROOT
+from tests.containers import DURABLE, KAFKA_IMAGE, REDIS_CONF, VALKEY_IMAGE, Kafka, Valkey, away
+
+COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+
+
+def test_tests_and_compose_run_the_same_images() -> None:
+    """The tests' Kafka and Valkey are the images of docker-compose.yml."""
+    deployed = set(re.findall(r"^ +image: (?!addonflow:)(\S+)$", COMPOSE, re.MULTILINE))
+    assert deployed == {KAFKA_IMAGE, VALKEY_IMAGE}
+
+
+def test_every_port_of_compose_is_local() -> None:
+    """No port of the compose stack is published beyond 127.0.0.1."""
+    published = [line.strip() for line in COMPOSE.splitlines() if line.lstrip().startswith("ports:")]
+    assert len(published) == 5
+    assert all(line.startswith('ports: ["127.0.0.1:') for line in published)
+
+
+@pytest.mark.parametrize("fixture", ["valkey_url", "redis_server_url", "embedded_valkey_url"])
+def test_servers_keep_what_they_acknowledge(fixture: str, request: pytest.FixtureRequest) -> None:
+    """Every Redis under test writes each change to disk before it answers, and evicts nothing."""
+    with Redis.from_url(request.getfixturevalue(fixture), decode_responses=True) as redis:
+        assert redis.config_get(*DURABLE) == DURABLE
+
+
+def test_redis_conf_is_as_durable_as_the_servers_under_test() -> None:
+    """deploy/redis.conf sets what the services insist on."""
+    lines = [line.partition(" ") for line in REDIS_CONF.read_text(encoding="utf-8").splitlines()]
+    settings = {name: value.strip('"') for name, _, value in lines}
+    assert {name: settings.get(name) for name in DURABLE} == DURABLE
+
+
+@pytest.mark.docker
+def test_a_server_that_was_killed_comes_back_with_its_data() -> None:
+    """A killed Valkey is back on the same address with everything it acknowledged."""
+    with Valkey() as server, Redis.from_url(server.url) as redis:
+        redis.set("kept", "yes")
+        with away(server, kill=True):
+            assert not server.ready()
+        assert redis.get("kept") == b"yes"
+
+
+@pytest.mark.docker
+def test_kafka_comes_back_on_its_address() -> None:
+    """A stopped broker is back on the address its clients know."""
+    with Kafka() as broker:
+        before = broker.bootstrap
+        with away(broker):
+            pass
+        assert broker.bootstrap == before
+        assert broker.ready()

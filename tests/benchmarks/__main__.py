@@ -1,0 +1,188 @@
+"""Runs the benchmark: `python -m tests.benchmarks [--quick] [--output FILE]`.
+
+Starts real Kafka and Valkey (fsync on every commit) in containers, measures everything in one run on the same machine,
+prints the ratios and writes them as JSON. `--quick` is a smoke run with small numbers, for CI.
+"""
+
+import argparse
+import asyncio
+import itertools
+import statistics
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from contracts.payload import Payload
+from contracts.topics import BILLING, EVENTS, RESULTS
+from services.runtime.bootstrap import connect_redis
+from services.runtime.settings import Settings
+from tests.benchmarks.measure import (
+    Throughput,
+    create_topics,
+    drain,
+    dump,
+    latencies,
+    percentile,
+    running,
+    service,
+)
+from tests.benchmarks.seed import Population, send_commands, store_accounts
+from tests.containers import kafka_container, valkey_container
+
+_BUSY = 1_000
+_SERVICES = ("entitlements", "billing", "notifications")
+_namespaces = itertools.count(1)
+console = Console()
+
+
+class Sizes:
+    """How much is done: the full run, or the quick one."""
+
+    def __init__(self, *, quick: bool) -> None:
+        self.commands = 3_000 if quick else 30_000
+        self.plain = 500 if quick else 3_000
+        self.runs = 1 if quick else 3
+        self.accounts = (1_000,) if quick else (1_000, 1_000_000)
+        self.chain = 1_000 if quick else 10_000
+        self.latency_rate = 100 if quick else 400
+        self.latency_commands = 300 if quick else 6_000
+
+
+class Bench:
+    """One benchmark run against one Kafka and one Valkey."""
+
+    def __init__(self, kafka: str, redis_url: str, sizes: Sizes) -> None:
+        self._kafka = kafka
+        self._redis_url = redis_url
+        self.sizes = sizes
+
+    def _settings(self, namespace: str) -> Settings:
+        return Settings(namespace=namespace, kafka_bootstrap=self._kafka, redis_url=self._redis_url, http_port=0)
+
+    async def _fresh(self, *more_topics: str) -> Settings:
+        settings = self._settings(f"b{next(_namespaces)}.")
+        await create_topics(settings, *(settings.namespace + topic for topic in more_topics))
+        return settings
+
+    async def baseline(self, kind: str, commands: Iterable[Payload], count: int) -> Throughput:
+        """Measure a baseline process over a backlog of commands."""
+        settings = await self._fresh("out")
+        await send_commands(settings, itertools.islice(commands, count), kind)
+        target = f"{settings.namespace}out"
+        async with running(settings, ("-m", "tests.benchmarks.baselines", kind, target)) as pids:
+            return await drain(settings, target, count, pids)
+
+    async def entitlements(self, settings: Settings, commands: Sequence[Payload], run: str) -> Throughput:
+        """Measure entitlements over a backlog of commands: until the last answer is in Kafka."""
+        await send_commands(settings, commands, run)
+        async with running(settings, service("entitlements")) as pids:
+            return await drain(settings, settings.namespace + RESULTS.name, len(commands), pids)
+
+    async def chain(self, settings: Settings, population: Population) -> dict[str, Throughput]:
+        """Measure all three services over a backlog of purchases: until the last invoice and the last notification."""
+        count = self.sizes.chain
+        await send_commands(settings, population.purchases(count), "chain")
+        async with running(settings, *map(service, _SERVICES)) as pids:
+            topics = (EVENTS, BILLING)
+            measured = await asyncio.gather(
+                *(drain(settings, settings.namespace + topic.name, count, pids) for topic in topics)
+            )
+        return {topic.name: each for topic, each in zip(topics, measured, strict=True)}
+
+    async def latency(self, settings: Settings, population: Population) -> dict[str, dict[str, float]]:
+        """Measure milliseconds from a purchase being due to its event and its invoice, at a steady moderate rate."""
+        commands = list(population.purchases(self.sizes.latency_commands))
+        async with running(settings, *map(service, _SERVICES)):
+            await asyncio.sleep(8)  # all three have joined their groups; a benchmark, not a test
+            found = await latencies(settings, commands, self.sizes.latency_rate, (EVENTS.name, BILLING.name), "latency")
+        return {
+            topic: {f"p{share:g}": percentile(values, share / 100) * 1_000 for share in (50, 99)}
+            for topic, values in found.items()
+        }
+
+
+async def measured(bench: Bench, settings: Settings, commands: Sequence[Payload]) -> dict[str, Any]:
+    """Work the commands off in equal runs; return their figures."""
+    count = bench.sizes.runs
+    runs = [await bench.entitlements(settings, commands[n::count], f"run{n}") for n in range(count)]
+    return {
+        "per_second": [each.per_second for each in runs],
+        "cpu_microseconds_each": [each.cpu_microseconds_each for each in runs],
+    }
+
+
+async def run(kafka: str, redis_url: str, *, quick: bool) -> dict[str, Any]:
+    """Run everything and return the figures."""
+    sizes = Sizes(quick=quick)
+    bench = Bench(kafka, redis_url, sizes)
+    sample = Population("x", 1_000, 40)
+    result: dict[str, Any] = {"commands": sizes.commands, "entitlements": {}}
+    redis = connect_redis(bench._settings(""))
+    bare = [
+        (await bench.baseline("bare", sample.feature_requests(sizes.commands), sizes.commands)).per_second
+        for _ in range(sizes.runs)
+    ]
+    plain = (await bench.baseline("plain", sample.feature_requests(sizes.commands), sizes.plain)).per_second
+    result |= {"bare_loop_per_second": bare, "plain_handler_per_second": plain}
+    for accounts in sizes.accounts:
+        settings = await bench._fresh()
+        busy = min(accounts, _BUSY)
+        population = Population("a", accounts, sizes.runs * sizes.commands // busy, busy=busy)
+        console.print(f"storing {accounts:,} accounts …")
+        await store_accounts(redis, settings, population)
+        commands = {f"{accounts:,} accounts, {busy:,} of them busy": population.feature_requests}
+        if accounts > busy:
+            commands[f"{accounts:,} accounts, each command of another"] = population.scattered_requests
+        for name, requests in commands.items():
+            result["entitlements"][name] = await measured(bench, settings, list(requests(sizes.runs * sizes.commands)))
+    settings = await bench._fresh()
+    population = Population("c", max(sizes.chain, sizes.latency_commands), 0, owner=True)
+    await store_accounts(redis, settings, population)
+    chain = await bench.chain(settings, population)
+    result["all_three"] = {topic: each.per_second for topic, each in chain.items()}
+    settings = await bench._fresh()
+    await store_accounts(redis, settings, population)
+    result["latency_ms"] = await bench.latency(settings, population)
+    result["latency_rate_per_second"] = sizes.latency_rate
+    await redis.aclose()
+    return result
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the figures as a table of ratios."""
+    bare, plain = statistics.median(result["bare_loop_per_second"]), result["plain_handler_per_second"]
+    table = Table("what", "per second", "of bare loop", "of plain handler", title="addonflow bench")
+    table.add_row("bare aiokafka loop", f"{bare:,.0f}", "1.00", f"{bare / plain:.1f}")
+    table.add_row("plain FastStream handler", f"{plain:,.0f}", f"{plain / bare:.3f}", "1.0")
+    for name, each in result["entitlements"].items():
+        middle = statistics.median(each["per_second"])
+        spread = f"{min(each['per_second']):,.0f} to {max(each['per_second']):,.0f}"
+        table.add_row(f"entitlements, {name}", spread, f"{middle / bare:.2f}", f"{middle / plain:.1f}")
+    for topic, rate in result["all_three"].items():
+        table.add_row(f"all three services, to {topic}", f"{rate:,.0f}", f"{rate / bare:.2f}", f"{rate / plain:.1f}")
+    console.print(table)
+    for topic, each in result["latency_ms"].items():
+        console.print(
+            f"latency to {topic} at {result['latency_rate_per_second']}/s: "
+            + ", ".join(f"{name} {value:.1f} ms" for name, value in each.items())
+        )
+
+
+def main() -> int:
+    """Parse arguments, run, print, write."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--output", default="bench.json")
+    arguments = parser.parse_args()
+    with kafka_container() as kafka, valkey_container() as redis_url:
+        result = asyncio.run(run(kafka, redis_url, quick=arguments.quick))
+    show(result)
+    dump(arguments.output, result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,300 @@
+"""What a deployment can be seen doing from outside: records sent to its topics, records read back, coming to rest.
+
+Every read is bounded by the ends of the logs when it begins.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self, TypeVar
+
+import redis
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from pydantic_core import from_json
+
+from contracts.payload import Payload
+from contracts.topics import READERS, Topic, dead_letter_topics, topic_of
+from contracts.topics import TOPICS as REGISTRY
+from services.runtime.keys import ShardKeys, deployment_key
+
+T = TypeVar("T")
+PARTITIONS = 3
+_REST_SECONDS = 60
+_POLL_SECONDS = 0.1
+_READ_SECONDS = 30
+_LARGE = {"max.message.bytes": "4194304"}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record to send, or one that was read (then `partition` and `offset` tell where it was)."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    partition: int | None = None
+    offset: int = -1
+
+    @cached_property
+    def attributes(self) -> dict[str, str]:
+        """The headers as text."""
+        return {name: value.decode(errors="replace") for name, value in self.headers}
+
+    @property
+    def id(self) -> str:
+        """The `ce_id`."""
+        return self.attributes["ce_id"]
+
+    @property
+    def type(self) -> str:
+        """The type without family and version: "InvoiceIssued"."""
+        return self.attributes["ce_type"].split(".")[1]
+
+    @property
+    def sequence(self) -> int:
+        """The `ce_sequence`; 0 where there is none."""
+        return int(self.attributes.get("ce_sequence", "0"))
+
+    @cached_property
+    def data(self) -> Any:
+        """The value as JSON."""
+        return from_json(self.value or b"null")
+
+    @property
+    def content(self) -> tuple[Any, ...]:
+        """What must be the same in every copy."""
+        return self.topic, self.key, self.value, self.headers
+
+    def but(self, **headers: str | bytes | None) -> Self:
+        """Return the record with other headers; None removes one. `_` stands for `-` in `content_type`."""
+        changed = {name.replace("content_type", "content-type"): value for name, value in headers.items()}
+        kept = dict(self.headers) | {
+            name: value.encode() if isinstance(value, str) else value
+            for name, value in changed.items()
+            if value is not None
+        }
+        left = tuple((name, value) for name, value in kept.items() if changed.get(name, b"") is not None)
+        return type(self)(self.topic, self.key, self.value, left, self.partition)
+
+    def with_(self, *, key: bytes | None = b"", value: bytes | None = b"", partition: int | None = None) -> Self:
+        """Return the record with another key, value or partition; b"" leaves it."""
+        return type(self)(
+            self.topic,
+            self.key if key == b"" else key,
+            self.value if value == b"" else value,
+            self.headers,
+            self.partition if partition is None else partition,
+        )
+
+
+def record(payload: Payload, ce_id: str, sequence: int = 0) -> Record:
+    """Return a payload as its writer sends it."""
+    topic = topic_of(type(payload))
+    attributes = {
+        "content-type": "application/json",
+        "ce_specversion": "1.0",
+        "ce_id": ce_id,
+        "ce_source": topic.source,
+        "ce_type": payload.ce_type,
+        "ce_time": "2026-09-30T16:00:00Z",
+        "ce_subject": payload.account_id,
+    }
+    if sequence:
+        attributes["ce_sequence"] = str(sequence)
+    headers = tuple((name, value.encode()) for name, value in attributes.items())
+    return Record(topic.name, payload.account_id.encode(), payload.model_dump_json(by_alias=True).encode(), headers)
+
+
+def once_each(records: Iterable[Record]) -> list[Record]:
+    """Leave out an account's repetitions by `ce_id`; AssertionError when one differs in one byte."""
+    first: dict[tuple[str, str], Record] = {}
+    for each in records:
+        assert first.setdefault((each.attributes["ce_subject"], each.id), each).content == each.content, (
+            f"{each.id} was published in two versions"
+        )
+    return list(first.values())
+
+
+def by_account(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """Group records that count in sequences by account; AssertionError unless each counts 1, 2, 3 … in order."""
+    accounts: defaultdict[str, list[Record]] = defaultdict(list)
+    for each in once_each(records):
+        accounts[each.attributes["ce_subject"]].append(each)
+    for account, found in accounts.items():
+        sequences = [each.sequence for each in found if each.sequence]
+        assert sequences == list(range(1, len(sequences) + 1)), f"{account} counts {sequences}"
+    return accounts
+
+
+class Deployment:
+    """A namespace on a Kafka and a Redis: its topics, and whether its services have come to rest."""
+
+    def __init__(self, bootstrap: str, redis_url: str, namespace: str, partitions: int = PARTITIONS) -> None:
+        self.bootstrap = bootstrap
+        self.redis_url = redis_url
+        self.namespace = namespace
+        self.partitions = partitions
+
+    def settings(self, **changes: object) -> dict[str, str]:
+        """Return the environment of a service here; `changes` by setting name (`redis_timeout_seconds=1`)."""
+        settings: dict[str, object] = {
+            "kafka_bootstrap": self.bootstrap,
+            "redis_url": self.redis_url,
+            "namespace": self.namespace,
+            "partitions": self.partitions,
+            "kafka_session_timeout_ms": 6_000,
+            "backoff_ms_max": 500,
+        }
+        return {f"ADDONFLOW_{name.upper()}": str(value) for name, value in (settings | changes).items()}
+
+    @property
+    def redis(self) -> "redis.Redis":
+        """A client of the deployment's Redis."""
+        return redis.Redis.from_url(self.redis_url)
+
+    def create_topics(self, *, without: str = "", partitions_of: Mapping[str, int] | None = None) -> None:
+        """Create all topics, taking values of 4 MiB: `without` one, with another number of partitions for some."""
+        counts = partitions_of or {}
+        names = [name for name in (*(topic.name for topic in REGISTRY), *dead_letter_topics()) if name != without]
+        topics = [
+            NewTopic(self.namespace + name, counts.get(name, self.partitions), 1, topic_configs=_LARGE)
+            for name in names
+        ]
+
+        async def create(admin: AIOKafkaAdminClient) -> None:
+            reply = await admin.create_topics(topics)
+            assert not [error for error in reply.topic_errors if error[1]], reply.topic_errors
+
+        self._with_admin(create)
+
+    def lose_log(self, topic: Topic) -> None:
+        """Have a topic lose all it holds: it is deleted and made anew."""
+        name = self.namespace + topic.name
+
+        async def lose(admin: AIOKafkaAdminClient) -> None:
+            await admin.delete_topics([name])
+            deadline = time.monotonic() + _READ_SECONDS
+            while name in await admin.list_topics():
+                assert time.monotonic() < deadline, f"{name} is still there"
+                await asyncio.sleep(_POLL_SECONDS)
+            await admin.create_topics([NewTopic(name, self.partitions, 1, topic_configs=_LARGE)])
+
+        self._with_admin(lose)
+
+    def topic_names(self) -> set[str]:
+        """Return the registry names of this namespace's topics."""
+
+        async def names(admin: AIOKafkaAdminClient) -> set[str]:
+            listed = await admin.list_topics()
+            return {name.removeprefix(self.namespace) for name in listed if name.startswith(self.namespace)}
+
+        return self._with_admin(names)
+
+    def _with_admin(self, action: Callable[[AIOKafkaAdminClient], Awaitable[T]]) -> T:
+        async def act() -> T:
+            admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+            await admin.start()
+            try:
+                return await action(admin)
+            finally:
+                await admin.close()
+
+        return asyncio.run(act())
+
+    def send(self, *records: Record) -> None:
+        """Write records in order, acknowledged by the broker."""
+
+        async def act() -> None:
+            async with AIOKafkaProducer(
+                bootstrap_servers=self.bootstrap,
+                acks="all",
+                enable_idempotence=True,
+                max_request_size=4_194_304,
+                linger_ms=5,
+            ) as producer:
+                sent = [
+                    await producer.send(
+                        self.namespace + each.topic, each.value, each.key, each.partition, headers=list(each.headers)
+                    )
+                    for each in records
+                ]
+                await asyncio.gather(*sent)
+
+        asyncio.run(act())
+
+    def read(self, topic: Topic | str) -> list[Record]:
+        """Read a topic from its beginning to its end as it is now, partition by partition."""
+        name = topic if isinstance(topic, str) else topic.name
+        partitions = [TopicPartition(self.namespace + name, number) for number in range(self.partitions)]
+
+        async def act() -> list[Any]:
+            found: list[Any] = []
+            async with AIOKafkaConsumer(bootstrap_servers=self.bootstrap, auto_offset_reset="earliest") as consumer:
+                consumer.assign(partitions)
+                ends = await consumer.end_offsets(partitions)
+                await consumer.seek_to_beginning()
+                async with asyncio.timeout(_READ_SECONDS):
+                    while [each for each in partitions if await consumer.position(each) < ends[each]]:
+                        for batch in (await consumer.getmany(timeout_ms=200)).values():
+                            found += batch
+            return found
+
+        read = sorted(asyncio.run(act()), key=lambda each: (each.partition, each.offset))
+        return [Record(name, each.key, each.value, tuple(each.headers), each.partition, each.offset) for each in read]
+
+    def until_at_rest(self, *services: str, seconds: float = _REST_SECONDS) -> None:
+        """Wait until these services, upstream ones first, have read all there is and published all they committed."""
+
+        async def act() -> None:
+            admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+            consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap)
+            await admin.start()
+            await consumer.start()
+            deadline = time.monotonic() + seconds
+            try:
+                for service in services:
+                    while busy := await self._unread(admin, consumer, service) or self._unpublished(service):
+                        assert time.monotonic() < deadline, f"{service} after {seconds} s: {busy}"
+                        await asyncio.sleep(_POLL_SECONDS)
+            finally:
+                await consumer.stop()
+                await admin.close()
+
+        asyncio.run(act())
+
+    async def _unread(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, service: str) -> str:
+        partitions = [
+            TopicPartition(self.namespace + topic.name, number)
+            for topic in READERS[service]
+            for number in range(self.partitions)
+        ]
+        ends = await consumer.end_offsets(partitions)
+        group = f"{self.namespace}addonflow.{service}"
+        committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
+        behind = {
+            f"{each.topic}/{each.partition}": f"{committed[each].offset if each in committed else '-'} of {end}"
+            for each, end in ends.items()
+            if end > max(0, committed[each].offset if each in committed else 0)
+        }
+        return f"unread {behind}" if behind else ""
+
+    def _unpublished(self, service: str) -> str:
+        with self.redis as client:
+            for shard in range(self.partitions):
+                keys = ShardKeys(self.namespace, service, shard)
+                last: Sequence[Any] = client.xrevrange(keys.outbox, count=1)
+                if last and client.hget(keys.relay, "cursor") != last[0][0]:
+                    return f"shard {shard} holds unpublished records"
+        return ""
+
+    def forget_state(self) -> None:
+        """Remove everything this namespace has in Redis."""
+        with self.redis as client:
+            for key in client.scan_iter(f"{{{self.namespace}*", count=1_000):
+                client.delete(key)
+            client.delete(deployment_key(self.namespace))

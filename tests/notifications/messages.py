@@ -1,0 +1,179 @@
+"""The messages of a notifications story, with everything filled in that the story does not turn on."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from contracts.accounts import AccountManager, AccountUpdated, Billing, BillingFrequency, Licenses, MemberUpdated
+from contracts.catalog import Catalog
+from contracts.events import (
+    AddOnPurchased,
+    BilledDays,
+    FeatureRequested,
+    InvoiceIssued,
+    InvoiceKind,
+    InvoiceLine,
+    NotificationRequested,
+    Period,
+    Person,
+    ProrationRule,
+    QuoteRequested,
+    Share,
+    Terms,
+    TrialStarted,
+)
+from contracts.money import Money
+from services.notifications.account import NotifiedAccount
+from services.notifications.domain import NotificationsDecider
+from tests.scenario import Scenario
+
+ACCOUNT = "acme"
+START = datetime(2026, 9, 30, 9, tzinfo=UTC)
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+ANALYTICS = "analytics_plus"
+AI = "aircall_ai"
+SEATS = Licenses(standard=1)
+USD_11_97 = Money(amount_minor=1197, currency="USD")
+CATALOG = Catalog.model_validate(
+    {
+        "self_service_seat_limit": 100,
+        "add_ons": {
+            ANALYTICS: {"name": "Analytics+", "trial_days": 14, "prices": ()},
+            AI: {"name": "Aircall AI", "trial_days": 7, "prices": ()},
+        },
+    }
+)
+
+
+def story(digest_delay: timedelta = DAY) -> Scenario[NotifiedAccount]:
+    """Begin the story of an account nobody has said anything about, on START."""
+    return Scenario(NotificationsDecider(CATALOG, digest_delay), ACCOUNT, START)
+
+
+def member(
+    user_id: str, role: str, revision: int = 1, *, active: bool = True, name: str | None = None
+) -> MemberUpdated:
+    """State a member's role; their name is their id capitalised unless given, their address `<id>@acme.test`."""
+    return MemberUpdated(
+        account_id=ACCOUNT,
+        revision=revision,
+        user_id=user_id,
+        role=role,
+        status="active" if active else "removed",
+        name=name or user_id.capitalize(),
+        email=f"{user_id}@acme.test",
+    )
+
+
+def owner(user_id: str = "olga", revision: int = 1) -> MemberUpdated:
+    """State that a member is an active Owner."""
+    return member(user_id, "owner", revision)
+
+
+def account(revision: int = 1, manager: AccountManager | None = None) -> AccountUpdated:
+    """State an account, with or without an account manager."""
+    return AccountUpdated(
+        account_id=ACCOUNT,
+        revision=revision,
+        name="Acme Inc",
+        status="active",
+        currency="USD",
+        timezone="America/New_York",
+        sales_managed=True,
+        payment_method_on_file=True,
+        licenses=SEATS,
+        billing=Billing(frequency=BillingFrequency.MONTHLY, cycle_anchor=date(2026, 9, 20)),
+        account_manager=manager,
+    )
+
+
+def asks(
+    user_id: str, role: str = "admin", add_on: str = ANALYTICS, at: datetime = START, note: str | None = None
+) -> FeatureRequested:
+    """A member requests an add-on."""
+    person = Person(user_id=user_id, role=role, name=user_id.capitalize())
+    return FeatureRequested(account_id=ACCOUNT, add_on=add_on, requested_by=person, requested_at=at, note=note)
+
+
+def buys(user_id: str = "olga", add_on: str = ANALYTICS, at: datetime = START) -> AddOnPurchased:
+    """An Owner purchases an add-on."""
+    terms = Terms(
+        price_version="2026-01",
+        unit_price=Money(amount_minor=1795, currency="USD"),
+        frequency=BillingFrequency.MONTHLY,
+        licenses=SEATS,
+        currency="USD",
+        timezone="America/New_York",
+        cycle_anchor=date(2026, 9, 20),
+    )
+    return AddOnPurchased(
+        account_id=ACCOUNT,
+        add_on=add_on,
+        subscription_id=f"subscription-{add_on}",
+        purchased_by=Person(user_id=user_id, role="owner", name=user_id.capitalize()),
+        purchased_at=at,
+        effective_date=date(2026, 9, 30),
+        terms=terms,
+        origin="self_service",
+    )
+
+
+def tries(user_id: str = "adam", add_on: str = ANALYTICS, at: datetime = START) -> TrialStarted:
+    """A member starts a free trial."""
+    person = Person(user_id=user_id, role="admin", name=user_id.capitalize())
+    return TrialStarted(account_id=ACCOUNT, add_on=add_on, started_by=person, started_at=at, ends_at=at + 14 * DAY)
+
+
+def asks_for_quote(quote_id: str = "quote-1", add_on: str = ANALYTICS) -> QuoteRequested:
+    """An Owner requests a quote."""
+    return QuoteRequested(
+        account_id=ACCOUNT,
+        add_on=add_on,
+        quote_id=quote_id,
+        requested_by=Person(user_id="olga", role="owner", name="Olga"),
+        requested_at=START,
+        licenses=SEATS,
+        note="for the whole floor",
+    )
+
+
+def invoice(number: int = 1, kind: InvoiceKind = InvoiceKind.IMMEDIATE, add_on: str = ANALYTICS) -> InvoiceIssued:
+    """Billing issues an invoice over 11.97 USD."""
+    line = InvoiceLine(
+        subscription_id=f"subscription-{add_on}",
+        add_on=add_on,
+        description="30 September to 20 October",
+        period=Period(from_=date(2026, 9, 30), to=date(2026, 10, 20)),
+        quantity=SEATS,
+        unit_price=Money(amount_minor=1795, currency="USD"),
+        days=BilledDays(billed=20, in_cycle=30),
+        share=Share(numerator=20, denominator=30),
+        price_version="2026-01",
+        rule=ProrationRule.DAY,
+        timezone="America/New_York",
+        amount=USD_11_97,
+    )
+    return InvoiceIssued(
+        account_id=ACCOUNT,
+        invoice_number=f"{ACCOUNT}-{number:06d}",
+        kind=kind,
+        issued_at=START,
+        due_date=date(2026, 10, 14),
+        currency="USD",
+        lines=(line,),
+        total=USD_11_97,
+    )
+
+
+def notices(scene: Scenario[Any]) -> list[tuple[str, list[str | None]]]:
+    """Return template and recipients (user id, else address) of what the last step emitted."""
+    return [
+        (event.template.value, [reader.user_id or reader.email for reader in event.recipients])
+        for event in scene.emitted_of(NotificationRequested)
+    ]
+
+
+def said(scene: Scenario[Any]) -> dict[str, Any]:
+    """Return the data of the one notice that the last step emitted."""
+    (event,) = scene.emitted_of(NotificationRequested)
+    return dict(event.data)

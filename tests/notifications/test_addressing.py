@@ -1,0 +1,135 @@
+"""Quotes go to the account manager, receipts to the Owners, and neither is lost while nobody can read it."""
+
+import pytest
+
+from contracts.accounts import AccountManager
+from contracts.events import InvoiceKind, NotificationRequested, Recipient
+from contracts.identity import derive_id
+from tests.notifications.messages import (
+    ANALYTICS,
+    START,
+    account,
+    asks_for_quote,
+    invoice,
+    member,
+    notices,
+    owner,
+    said,
+    story,
+)
+
+MIA = AccountManager(name="Mia", email="mia@sales.test")
+QUOTE, RECEIPT = "quote_requested", "purchase_receipt"
+
+
+def test_a_quote_request_reaches_the_account_manager() -> None:
+    """The account manager, and nobody else, is told who wants a quote, for which seats, and why."""
+    scene = story().given(account(manager=MIA), owner()).when(asks_for_quote(), cause_id="quote-event")
+
+    (notice,) = scene.emitted_of(NotificationRequested)
+    assert notice.recipients == (Recipient(email="mia@sales.test", name="Mia"),)
+    assert notice.notification_id == derive_id("acme", "quote-event", "quote_requested:quote-1")
+    assert notice.requested_at == START
+    assert notice.data == {
+        "add_on": ANALYTICS,
+        "add_on_name": "Analytics+",
+        "quote_id": "quote-1",
+        "requested_by": {"user_id": "olga", "role": "owner", "name": "Olga"},
+        "requested_at": "2026-09-30T09:00:00Z",
+        "licenses": {"standard": 1, "additional": 0},
+        "note": "for the whole floor",
+        "account_name": "Acme Inc",
+        "account_manager": "Mia",
+        "addressed_to": "account_manager",
+    }
+    assert scene.document.held == {}
+
+
+@pytest.mark.parametrize("manager", [None, AccountManager(name="Mia")], ids=["none", "without an address"])
+def test_without_a_reachable_account_manager_the_owners_are_told(manager: AccountManager | None) -> None:
+    """Where no account manager can be reached, the Owners hear that their quote request needs somebody to answer it."""
+    scene = story().given(account(manager=manager), owner()).when(asks_for_quote())
+
+    assert notices(scene) == [(QUOTE, ["olga"])]
+    assert said(scene)["addressed_to"] == "owners"
+    assert said(scene)["account_manager"] == (manager.name if manager else None)
+
+
+def test_a_quote_request_that_overtakes_the_account_waits_for_its_manager() -> None:
+    """While the account is unknown nobody is told in the account manager's place; its first fact sends the notice."""
+    scene = story().given(owner()).when(asks_for_quote()).then_nothing()
+
+    assert notices(scene.when(account(manager=MIA))) == [(QUOTE, ["mia@sales.test"])]
+    scene.when(account(2, manager=MIA)).then_nothing()
+
+
+def test_a_quote_request_without_any_reader_waits() -> None:
+    """With neither account manager nor Owner, the notice waits for the first of them."""
+    waiting = story().given(account(), asks_for_quote("quote-1"), asks_for_quote("quote-2"))
+
+    assert notices(waiting.when(owner())) == [(QUOTE, ["olga"]), (QUOTE, ["olga"])]
+    assert len({event.notification_id for event in waiting.emitted_of(NotificationRequested)}) == 2
+    assert waiting.document.held == {}
+
+    waiting = story().given(account(), asks_for_quote())
+    assert notices(waiting.when(account(2, manager=MIA))) == [(QUOTE, ["mia@sales.test"])]
+
+
+def test_a_new_account_manager_gets_later_quotes() -> None:
+    """A newer fact about the account changes whom quotes go to."""
+    noa = AccountManager(name="Noa", email="noa@sales.test")
+    scene = story().given(account(1, MIA), account(2, noa)).when(asks_for_quote())
+
+    assert notices(scene) == [(QUOTE, ["noa@sales.test"])]
+
+
+@pytest.mark.parametrize("revision", [1, 2])
+def test_a_stale_fact_about_the_account_is_ignored(revision: int) -> None:
+    """A fact whose revision is not higher than the known one does not take the account manager away."""
+    scene = story().given(account(2, MIA)).when(account(revision)).then_ignored("stale")
+
+    assert notices(scene.when(asks_for_quote())) == [(QUOTE, ["mia@sales.test"])]
+
+
+def test_a_purchase_gives_every_owner_a_receipt() -> None:
+    """The immediate invoice of a purchase is sent to the Owners with number, lines and total."""
+    scene = story().given(owner(), owner("otto"), member("adam", "admin")).when(invoice(), cause_id="invoice-event")
+
+    assert notices(scene) == [(RECEIPT, ["olga", "otto"])]
+    assert scene.emitted_of(NotificationRequested)[0].notification_id == derive_id(
+        "acme", "invoice-event", "purchase_receipt:acme-000001"
+    )
+    receipt = said(scene)
+    assert receipt["invoice_number"] == "acme-000001"
+    assert receipt["total"] == {"amount_minor": 1197, "currency": "USD"}
+    (line,) = receipt["lines"]
+    assert (line["add_on"], line["add_on_name"]) == (ANALYTICS, "Analytics+")
+    assert line["amount"] == {"amount_minor": 1197, "currency": "USD"}
+    assert line["period"] == {"from": "2026-09-30", "to": "2026-10-20"}
+    assert scene.document.held == {}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in InvoiceKind if kind is not InvoiceKind.IMMEDIATE])
+def test_other_invoices_are_no_receipts(kind: InvoiceKind) -> None:
+    """Renewals, adjustments and credits are not announced as a purchase."""
+    story().given(owner()).when(invoice(kind=kind)).then_nothing().then_ignored("not the receipt")
+
+
+def test_receipts_wait_for_an_owner() -> None:
+    """Receipts that overtake the fact about the Owner, or follow the last one's leaving, go to whoever joins, once."""
+    scene = story().given(invoice(1), member("adam", "admin")).when(invoice(2, add_on="aircall_ai")).then_nothing()
+
+    scene.when(owner())
+    assert notices(scene) == [(RECEIPT, ["olga"]), (RECEIPT, ["olga"])]
+    assert [event.data["invoice_number"] for event in scene.emitted_of(NotificationRequested)] == [
+        "acme-000001",
+        "acme-000002",
+    ]
+    scene.when(owner("otto")).then_nothing()
+
+
+def test_an_owner_who_joins_later_gets_later_receipts_only() -> None:
+    """A receipt that was sent is not sent again to Owners who join afterwards; the next one includes them."""
+    scene = story().given(owner(), invoice(1)).when(owner("otto")).then_nothing()
+
+    assert notices(scene.when(invoice(2))) == [(RECEIPT, ["olga", "otto"])]

@@ -1,0 +1,67 @@
+"""Stores on every server that addonflow promises to run on, each test in a namespace of its own."""
+
+import itertools
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from services.runtime import functions
+from services.runtime.store import Store
+
+PARTITIONS = 4
+INBOX_RETENTION_MS = 3_600_000
+_numbers = itertools.count()
+SERVERS = ("embedded_valkey_url", "valkey_url", "redis_server_url")
+
+
+@pytest.fixture
+def namespace() -> str:
+    """Give a prefix of keys and topics that no other test has."""
+    return f"t{os.getpid()}-{next(_numbers)}."
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that asks for `server_url` on all servers."""
+    if "server_url" in metafunc.fixturenames:
+        marks = {"valkey_url": (pytest.mark.docker,), "embedded_valkey_url": (pytest.mark.embedded,)}
+        metafunc.parametrize(
+            "server_url",
+            [pytest.param(name, marks=marks.get(name, ()), id=name.removesuffix("_url")) for name in SERVERS],
+            indirect=True,
+        )
+
+
+@pytest.fixture
+def server_url(request: pytest.FixtureRequest) -> str:
+    """Give the URL of one of the servers."""
+    return str(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+async def redis(server_url: str) -> "AsyncIterator[Redis]":
+    """Give a client of one of the servers."""
+    async with Redis.from_url(server_url) as client:
+        await functions.ensure_loaded(client)
+        yield client
+
+
+@pytest.fixture
+async def store(redis: Redis, namespace: str) -> Store:
+    """Give a store on one of the servers."""
+    return Store(redis, namespace, "toy", PARTITIONS, INBOX_RETENTION_MS)
+
+
+@pytest.fixture
+async def embedded_redis(embedded_valkey_url: str) -> "AsyncIterator[Redis]":
+    """Give a client of the embedded Valkey."""
+    async with Redis.from_url(embedded_valkey_url) as client:
+        await functions.ensure_loaded(client)
+        yield client
+
+
+@pytest.fixture
+async def embedded_store(embedded_redis: Redis, namespace: str) -> Store:
+    """Give a store on the embedded Valkey."""
+    return Store(embedded_redis, namespace, "toy", PARTITIONS, INBOX_RETENTION_MS)

@@ -136,22 +136,7 @@ def _payload(attributes: dict[str, str], data: bytes | dict[str, Any], topic: To
         return Unreadable(reason, f"{where}{first['msg']}"[:_DETAIL_CHARACTERS_MAX])
 
 
-def pack(envelope: Envelope) -> bytes:
-    """Return the outbox form of an envelope: msgpack of its attributes and the data as JSON text."""
-    return pack_parts(
-        envelope.type,
-        envelope.id,
-        envelope.time or "",
-        envelope.account_id,
-        envelope.sequence or 0,
-        envelope.causation_id or "",
-        envelope.correlation_id or "",
-        envelope.traceparent or "",
-        to_json(envelope.data) if envelope.data else b"",
-    )
-
-
-def pack_parts(*parts: str | int | bytes) -> bytes:
+def pack(*parts: str | int | bytes) -> bytes:
     """Return the outbox form of [type, id, time, account, sequence, causation, correlation, traceparent, value]."""
     return msgpack.packb(parts, use_bin_type=False)  # type: ignore[no-any-return]
 

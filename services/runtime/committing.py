@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic
+from typing import Any, Generic, NamedTuple
 
 from contracts.topics import Kind
 from services.runtime import metrics
@@ -37,14 +37,23 @@ class Failure:
     detail: str
 
 
+class _Account(NamedTuple):
+    """What was loaded of an account, and the names under which its rows and answers were asked for."""
+
+    loaded: Loaded
+    rows: Sequence[str]
+    command_ids: Sequence[str]
+
+
 class _Moved(Exception):  # noqa: N818 - it moved between two loads
     """The account changed between two loads of the same attempt."""
 
 
 class _Attempt(Generic[D]):
-    """What one attempt found: units of work, outcomes to count, failures, and the accounts to do again."""
+    """What one attempt found: accounts, units of work, outcomes to count, failures, and the accounts to do again."""
 
     def __init__(self) -> None:
+        self.accounts: dict[str, _Account] = {}
         self.units: dict[str, UnitOfWork[D]] = {}
         self.outcomes: list[tuple[str, str, str]] = []
         self.failures: list[Failure] = []
@@ -96,12 +105,12 @@ class Committing(Generic[D]):
     async def _attempt(self, shard: int, deliveries: Sequence[Delivery]) -> _Attempt[D]:
         now = self._clock.now()
         attempt: _Attempt[D] = _Attempt()
-        loaded = await self._load(shard, attempt, deliveries)
+        await self._load(shard, attempt, deliveries)
         for delivery in deliveries:
             if delivery.account_id in attempt.conflicted or id(delivery) in attempt.failed:
                 continue
             try:
-                outcome = await self._decide(shard, attempt, loaded, delivery, now)
+                outcome = await self._decide(shard, attempt, delivery, now)
             except _Moved:
                 attempt.conflicted.add(delivery.account_id)
                 continue
@@ -113,16 +122,14 @@ class Committing(Generic[D]):
             if account_id not in attempt.conflicted
             for commit in unit.commits
         ]
-        commits += _put_off(attempt, loaded, now)
+        commits += _put_off(attempt, now)
         if commits:
             for commit, verdict in zip(commits, await self._store.commit(shard, commits), strict=True):
                 if isinstance(verdict, Conflict):
                     attempt.conflicted.add(commit.account_id)
         return attempt
 
-    async def _load(
-        self, shard: int, attempt: _Attempt[D], deliveries: Sequence[Delivery]
-    ) -> dict[str, tuple[Loaded, list[str], list[str]]]:
+    async def _load(self, shard: int, attempt: _Attempt[D], deliveries: Sequence[Delivery]) -> None:
         """Load every account of the deliveries in one call: with the rows they name, and their commands' answers."""
         rows: defaultdict[str, dict[str, None]] = defaultdict(dict)
         command_ids: defaultdict[str, list[str]] = defaultdict(list)
@@ -137,42 +144,27 @@ class Committing(Generic[D]):
                 command_ids[delivery.account_id].append(delivery.cause.id)
         wanted = [Wanted(account_id, command_ids[account_id], list(names)) for account_id, names in rows.items()]
         found = await self._store.load(shard, wanted)
-        return {
-            want.account_id: (loaded, list(want.rows), list(want.command_ids))
-            for want, loaded in zip(wanted, found, strict=True)
-        }
+        for want, loaded in zip(wanted, found, strict=True):
+            attempt.accounts[want.account_id] = _Account(loaded, want.rows, want.command_ids)
 
-    def _unit(
-        self,
-        attempt: _Attempt[D],
-        account_id: str,
-        loaded: dict[str, tuple[Loaded, list[str], list[str]]],
-        now: datetime,
-    ) -> UnitOfWork[D]:
+    def _unit(self, attempt: _Attempt[D], account_id: str, now: datetime) -> UnitOfWork[D]:
         unit = attempt.units.get(account_id)
         if unit is None:
-            stored, names, command_ids = loaded[account_id]
-            unit = UnitOfWork(self._decider, self._answer, account_id, now, stored)
-            unit.add_rows(names, stored.rows)
-            for command_id, answer in zip(command_ids, stored.answers, strict=True):
+            account = attempt.accounts[account_id]
+            unit = UnitOfWork(self._decider, self._answer, account_id, now, account.loaded)
+            unit.add_rows(account.rows, account.loaded.rows)
+            for command_id, answer in zip(account.command_ids, account.loaded.answers, strict=True):
                 if answer is not None:
                     unit.mark_answered(command_id)
             attempt.units[account_id] = unit
         return unit
 
-    async def _decide(
-        self,
-        shard: int,
-        attempt: _Attempt[D],
-        loaded: dict[str, tuple[Loaded, list[str], list[str]]],
-        delivery: Delivery,
-        now: datetime,
-    ) -> str:
+    async def _decide(self, shard: int, attempt: _Attempt[D], delivery: Delivery, now: datetime) -> str:
         names: tuple[str, ...] = ()
         stored: Sequence[bytes | None] = ()
         for _ in range(1 + _ROUNDS_OF_ROWS_MAX):
             try:
-                unit = self._unit(attempt, delivery.account_id, loaded, now)
+                unit = self._unit(attempt, delivery.account_id, now)
                 if names:
                     unit.add_rows(names, stored)
                 outcome = unit.handle(delivery)
@@ -191,9 +183,7 @@ class Committing(Generic[D]):
         return stored.rows
 
 
-def _put_off(
-    attempt: _Attempt[Any], loaded: dict[str, tuple[Loaded, list[str], list[str]]], now: datetime
-) -> list[Commit]:
+def _put_off(attempt: _Attempt[Any], now: datetime) -> list[Commit]:
     """Have timers that cannot be decided come again later instead of at once."""
     due = to_milliseconds(now + _FAILED_TIMER_DELAY)
     commits = []
@@ -201,7 +191,7 @@ def _put_off(
         account_id, message = failure.delivery.account_id, failure.delivery.message
         if isinstance(message, TimerDue) and account_id not in attempt.conflicted:
             unit = attempt.units.get(account_id)
-            version = unit.version if unit else loaded[account_id][0].version
+            version = unit.version if unit else attempt.accounts[account_id].loaded.version
             commits.append(Commit(account_id, version, timers=(message.name, due)))
     return commits
 

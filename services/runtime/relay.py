@@ -3,6 +3,8 @@
 Promises, each proven by `tests/runtime/test_relay.py` and `tests/chaos`:
 - Nothing is published that is not committed, and everything committed is published, in the order of the commits.
 - The cursor moves only after the broker has acknowledged; what is published twice is the same to the byte.
+- The cursor is saved when the outbox is empty, and every `relay_save_ms` while it is not: to save it costs as much as
+  to read the outbox, and one that is missed only has the last records published again.
 - When a broker's log ends below what it acknowledged, the log was lost: the whole retained outbox is published again.
 - Records are forgotten only when they are both published and older than the retention.
 """
@@ -10,6 +12,8 @@ Promises, each proven by `tests/runtime/test_relay.py` and `tests/chaos`:
 import asyncio
 import logging
 from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from aiokafka import TopicPartition
@@ -24,6 +28,22 @@ from services.runtime.settings import Settings
 from services.runtime.store import FIRST, Store
 
 log = logging.getLogger("addonflow.relay")
+
+
+@dataclass(slots=True)
+class _Position:
+    """Where a shard's relay stands: `cursor` and `offsets` as acknowledged, `saved` and `unsaved` what Redis lacks."""
+
+    cursor: str
+    offsets: dict[str, int]
+    saved: str
+    unsaved: dict[str, int] = field(default_factory=dict)
+
+    def move(self, cursor: str, offsets: dict[str, int]) -> None:
+        """Go behind what was acknowledged last."""
+        self.cursor = cursor
+        self.offsets.update(offsets)
+        self.unsaved.update(offsets)
 
 
 class Relay:
@@ -44,7 +64,7 @@ class Relay:
         self._patience = patience
         self._clock = clock
         self._settings = settings
-        self._positions: dict[int, tuple[str, dict[str, int]]] = {}
+        self._positions: dict[int, _Position] = {}
         self._woken: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
 
     def wake(self, shard: int) -> None:
@@ -55,55 +75,68 @@ class Relay:
         """Publish the shard's outbox until cancelled or stopped."""
         self._positions.pop(shard, None)
         await self._patience.until_done("check Kafka's logs", lambda: self.check_log(shard))
-        loop = asyncio.get_running_loop()
-        check_seconds = self._settings.log_check_ms / 1_000
-        next_check = loop.time() + check_seconds
+        settings, loop = self._settings, asyncio.get_running_loop()
+        next_check, next_save = loop.time() + settings.log_check_ms / 1_000, 0.0
         while not self._patience.stopping:
             self._woken[shard].clear()
             published = await self._patience.until_done("publish", lambda: self.publish_some(shard))
-            if not published:
-                await self._wait(shard)
+            if loop.time() >= next_save:
+                await self._patience.until_done("save the relay's cursor", lambda: self.save(shard))
+                next_save = loop.time() + settings.relay_save_ms / 1_000
+            if published < settings.relay_records_max:
+                await self._wait(shard, settings.relay_save_ms if self._unsaved(shard) else settings.relay_poll_ms)
             if loop.time() >= next_check:
                 await self._patience.until_done("check Kafka's logs", lambda: self.check_log(shard))
-                next_check = loop.time() + check_seconds
+                next_check = loop.time() + settings.log_check_ms / 1_000
 
-    async def _wait(self, shard: int) -> None:
-        try:
-            async with asyncio.timeout(self._settings.relay_poll_ms / 1_000):
+    async def _wait(self, shard: int, milliseconds: int) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(milliseconds / 1_000):
                 await self._woken[shard].wait()
-        except TimeoutError:
-            return
+
+    def _unsaved(self, shard: int) -> bool:
+        position = self._positions.get(shard)
+        return position is not None and position.cursor != position.saved
 
     async def drain(self, shard: int) -> None:
-        """Publish what the shard's outbox still holds, once, at a graceful stop."""
+        """Publish what the shard's outbox still holds, once, and save the cursor, at a graceful stop."""
         try:
             while await self.publish_some(shard):
                 pass
+            await self.save(shard)
         except Stopping:
             return
 
-    async def publish_some(self, shard: int) -> bool:
-        """Publish the next records of the shard's outbox; return whether there were any. Cost: O(records published)."""
-        cursor, offsets = await self._position(shard)
-        entries = await self._store.outbox(shard, cursor, self._settings.relay_records_max)
+    async def publish_some(self, shard: int) -> int:
+        """Publish the next entries of the shard's outbox; return how many there were. Cost: O(records published)."""
+        position = await self._position(shard)
+        entries = await self._store.outbox(shard, position.cursor, self._settings.relay_records_max)
         if not entries:
-            return False
+            return 0
         written = await self._publisher.publish(shard, [unpack(record) for _, record in entries])
-        if any(each.first_offset <= offsets.get(topic, -1) for topic, each in written.items()):
+        if any(each.first_offset <= position.offsets.get(topic, -1) for topic, each in written.items()):
             await self._publish_again(shard)
-            return True
-        last = {topic: each.last_batch_offset for topic, each in written.items()}
-        if await self._store.advance_relay(shard, cursor, entries[-1][0], last, self._forget_before(cursor)):
-            self._positions[shard] = (entries[-1][0], offsets | last)
-        else:
-            del self._positions[shard]  # another relay moved the cursor: look where it stands
+            return len(entries)
+        position.move(entries[-1][0], {topic: each.last_batch_offset for topic, each in written.items()})
         for topic, each in written.items():
             metrics.PUBLISHED.labels(topic).inc(each.records)
-        return True
+        return len(entries)
 
-    async def _position(self, shard: int) -> tuple[str, dict[str, int]]:
+    async def save(self, shard: int) -> None:
+        """Save the cursor if it moved; when another relay moved it meanwhile, go on from where that one stands."""
+        if not self._unsaved(shard):
+            return
+        position = self._positions[shard]
+        cursor, unsaved = position.cursor, position.unsaved
+        if await self._store.advance_relay(shard, position.saved, cursor, unsaved, self._forget_before(position.saved)):
+            position.saved, position.unsaved = cursor, {}
+        else:
+            del self._positions[shard]
+
+    async def _position(self, shard: int) -> _Position:
         if shard not in self._positions:
-            self._positions[shard] = await self._store.relay_position(shard)
+            cursor, offsets = await self._store.relay_position(shard)
+            self._positions[shard] = _Position(cursor, offsets, cursor)
         return self._positions[shard]
 
     def _forget_before(self, cursor: str) -> str:
@@ -116,7 +149,7 @@ class Relay:
 
     async def check_log(self, shard: int) -> None:
         """Publish the retained outbox again when a log ends below what its broker acknowledged. Cost: one request."""
-        _, offsets = await self._position(shard)
+        offsets = (await self._position(shard)).offsets
         if not offsets:
             return
         partitions = {TopicPartition(self._settings.namespace + topic, shard): topic for topic in offsets}

@@ -61,10 +61,13 @@ class Settings(BaseSettings):
     inbox_retention_hours: Annotated[int, Field(ge=1, description="How long the answer to a command is kept.")] = 168
     outbox_retention_hours: Annotated[int, Field(ge=1, description="How long published records are kept.")] = 168
     relay_poll_ms: Annotated[Milliseconds, Field(description="How often the outbox is read without being told to.")] = (
-        100
+        1_000
     )
     relay_records_max: Annotated[int, Field(ge=1, le=10_000, description="Records published at once per shard.")] = (
         1_000
+    )
+    relay_save_ms: Annotated[Milliseconds, Field(description="How often the relay's place in the outbox is saved.")] = (
+        100
     )
     log_check_ms: Annotated[Milliseconds, Field(description="How often the ends of Kafka's logs are checked.")] = 5_000
     timer_poll_ms: Annotated[Milliseconds, Field(description="How often due timers are looked for.")] = 250

@@ -98,6 +98,10 @@ def _pack(value: Any) -> bytes:
     return msgpack.packb(value, use_bin_type=False)  # type: ignore[no-any-return]
 
 
+def _found(values: list[Any]) -> list[bytes | None]:
+    return [value or None for value in values]
+
+
 class Store:
     """One service's shards. `shard` is an account's partition number; all accounts of a call belong to it."""
 
@@ -110,7 +114,10 @@ class Store:
         """Load accounts in one call, in the order asked for. Cost: O(accounts + rows named)."""
         packed = _pack([(want.account_id, want.command_ids, want.rows) for want in wanted])
         reply = await functions.call(self._redis, "load", self._keys[shard].outbox, packed)
-        return [Loaded(int(found[0] or 0), found[1], found[2], found[3:], answers) for answers, found in reply]
+        return [
+            Loaded(int(version), sequences or None, document or None, _found(rows), _found(answers))
+            for answers, (version, sequences, document, *rows) in msgpack.unpackb(reply, raw=True)
+        ]
 
     async def commit(self, shard: int, commits: Sequence[Commit]) -> list[Outcome]:
         """Write commits in one call, in order; several of one account follow each other's versions."""

@@ -7,6 +7,7 @@ Nothing is written here. When the commits meet a conflict, the whole unit is thr
 stored then; ids derive from causes, so the second attempt says the same things.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Generic, NamedTuple
 
@@ -110,7 +111,7 @@ class UnitOfWork(Generic[D]):
         """The version after the commits so far."""
         return self._version
 
-    def add_rows(self, names: tuple[str, ...] | list[str], stored: "list[bytes | None] | Any") -> None:
+    def add_rows(self, names: Sequence[str], stored: Sequence[bytes | None]) -> None:
         """Take in rows that were loaded, unless this unit has changed them since."""
         for name, text in zip(names, stored, strict=True):
             if name not in self._rows:
@@ -247,7 +248,7 @@ class UnitOfWork(Generic[D]):
             self._answered.add(delivery.cause.id)
 
     def _record(self, delivery: Delivery, payload: Payload, event_id: str, value: bytes, *, sequenced: bool) -> bytes:
-        return codec.pack_parts(
+        return codec.pack(
             payload.ce_type,
             event_id,
             self._time,

@@ -8,7 +8,8 @@ from contracts.commands import PurchaseAddOn, RequestFeature, StartTrial, UserCo
 from contracts.events import AddOnPurchased, Person, Terms
 from contracts.money import Money
 from contracts.topics import BILLING, EVENTS, RESULTS
-from tests.e2e.observe import Deployment, Record, by_account, once_each, record
+from tests.e2e.observe import Deployment
+from tests.e2e.records import Record, by_account, once_each, record
 
 ACCOUNTS = tuple(f"account-{number}" for number in range(6))
 ADD_ONS = ("analytics_plus", "aircall_ai")

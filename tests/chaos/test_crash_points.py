@@ -11,7 +11,8 @@ import pytest
 from contracts.topics import BILLING, EVENTS
 from tests.chaos import load
 from tests.chaos.launcher import POINTS
-from tests.e2e.observe import Deployment, Record, once_each
+from tests.e2e.observe import Deployment
+from tests.e2e.records import Record, once_each
 from tests.e2e.services import ServiceProcess
 
 NewDeployment = Callable[[str], Deployment]

@@ -6,7 +6,8 @@ import pytest
 
 from contracts.topics import BILLING, EVENTS, NOTIFICATIONS, Topic
 from tests.chaos import load
-from tests.e2e.observe import Deployment, by_account, once_each
+from tests.e2e.observe import Deployment
+from tests.e2e.records import by_account, once_each
 from tests.e2e.services import SERVICES, ServiceProcess, until
 
 NewDeployment = Callable[[str], Deployment]

@@ -10,13 +10,12 @@ import pytest
 
 from contracts.asyncapi import DIRECTORY, ContractBrokenError, messages, service_document, system_document
 from contracts.asyncapi.messages import components
-from contracts.envelope import Envelope
 from contracts.payload import Payload
 from contracts.results import CommandRejected
 from contracts.schemas import payload_types, schema_of
 from contracts.topics import BILLING, COMMANDS, READERS, RESULTS, TOPICS, Kind, dead_letter_topics, topic_of
 from deploy.asyncapi import app_document, golden_files
-from services.runtime.codec import Outgoing, pack, unpack
+from services.runtime.codec import Outgoing, pack, to_json, unpack
 from tests.contracts.examples import example
 
 Document = dict[str, Any]
@@ -201,7 +200,7 @@ def published(payload: type[Payload], sequence: int | None) -> Outgoing:
     """Return the example of a message type as the relay publishes it."""
     data = payload.model_validate(example(payload.__name__))
     at = "2026-09-30T15:04:05Z"
-    return unpack(pack(Envelope("id", "/x", payload.ce_type, at, "acme", sequence, "cause", "first", None, data)))
+    return unpack(pack(payload.ce_type, "id", at, "acme", sequence or 0, "cause", "first", "", to_json(data)))
 
 
 def headers_of(record: Outgoing) -> dict[str, str]:

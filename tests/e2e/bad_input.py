@@ -13,7 +13,8 @@ from contracts.payload import Payload
 from contracts.topics import ACCOUNTS, COMMANDS, EVENTS
 from services.runtime.keys import shard_of
 from tests.chaos import load
-from tests.e2e.observe import PARTITIONS, Record, record
+from tests.e2e.observe import PARTITIONS
+from tests.e2e.records import Record, record
 
 ADD_ON: Final = "analytics_plus"
 TWO_MEGABYTES: Final = 2_000_000

@@ -127,8 +127,15 @@ class ServiceProcess:
 
     def until_unready(self, seconds: float = _READY_SECONDS) -> str:
         """Wait until it says that it is not ready; return the reason it gives."""
-        until(f"{self.service} is not ready", lambda: self.get("/readyz")[0] == 503, seconds, self._why)
-        return self.get("/readyz")[1]
+        reasons: list[str] = []
+
+        def unready() -> bool:
+            status, reason = self.get("/readyz")
+            reasons.append(reason)
+            return status == 503
+
+        until(f"{self.service} is not ready", unready, seconds, self._why)
+        return reasons[-1]
 
     def until_logged(self, text: str, seconds: float = _READY_SECONDS) -> None:
         """Wait until its log contains a text."""

@@ -12,7 +12,8 @@ import pytest
 
 from contracts.topics import BILLING, COMMANDS, EVENTS, NOTIFICATIONS, READERS, RESULTS, Topic
 from tests.e2e import bad_input
-from tests.e2e.observe import Deployment, Record, by_account, once_each
+from tests.e2e.observe import Deployment
+from tests.e2e.records import Record, by_account, once_each
 from tests.e2e.services import SERVICES, ServiceProcess
 
 NewDeployment = Callable[[str], Deployment]

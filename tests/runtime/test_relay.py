@@ -1,7 +1,7 @@
-"""The relay, on real Kafka: everything committed is published, in order, and nothing is forgotten too early."""
+"""The relay: everything committed is published, in order, and nothing is forgotten too early."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,17 +12,11 @@ from aiokafka.errors import KafkaConnectionError
 from contracts import topics
 from services.runtime.clock import ManualClock
 from services.runtime.codec import Outgoing
-from services.runtime.health import Health
-from services.runtime.kafka import Acknowledged, LogEnds, Publisher
-from services.runtime.patience import Patience
-from services.runtime.relay import Relay
-from services.runtime.settings import Settings
-from services.runtime.store import FIRST, Commit, Store
+from services.runtime.kafka import Acknowledged
+from services.runtime.store import FIRST, Store
 from tests.runtime import logs
-from tests.runtime.toys import record
+from tests.runtime.relays import NOW, cursor, ids, relay_of, say
 
-NOW = datetime(2026, 9, 30, 12, tzinfo=UTC)
-PARTITIONS = 2
 EVENTS = topics.EVENTS.name
 
 
@@ -57,37 +51,16 @@ class Kafka:
         return [dict(out.headers)["ce_id"].decode() for out in self.log]
 
 
-def relay_of(store: Store, kafka: Any, ends: Any = None, clock: ManualClock | None = None, **changes: Any) -> Relay:
-    """Return a relay; `kafka` stands for the publisher, and for the ends of the logs when those are not given."""
-    settings = Settings(partitions=PARTITIONS, **changes)
-    patience = Patience(Health(30), 100)
-    return Relay(store, kafka, ends or kafka, patience, clock or ManualClock(NOW), settings)
-
-
-async def say(store: Store, *numbers: int, padding: int = 0, account_id: str = "acme") -> None:
-    """Commit one record for each number, each in a commit of its own."""
-    await store.commit(0, [Commit(account_id, 0, records=[record(n, account_id, padding)]) for n in numbers])
-
-
-def ids(*numbers: int) -> list[str]:
-    """Return the ids of these records."""
-    return [f"event-acme-{n}" for n in numbers]
-
-
-async def cursor(store: Store) -> str:
-    """Return where the relay's cursor stands."""
-    return (await store.relay_position(0))[0]
-
-
 async def test_records_are_published_in_the_order_of_the_commits(embedded_store: Store) -> None:
-    """All of the outbox is published in order, in bounded parts, and the cursor ends behind the last."""
+    """All of the outbox is published in order, in bounded parts, and the saved cursor ends behind the last."""
     kafka = Kafka()
     relay = relay_of(embedded_store, kafka, relay_records_max=10)
     await say(embedded_store, *range(25))
 
     published = [await relay.publish_some(0) for _ in range(4)]
+    await relay.save(0)
 
-    assert published == [True, True, True, False]
+    assert published == [10, 10, 5, 0]
     assert kafka.ids == ids(*range(25))
     assert await embedded_store.outbox(0, await cursor(embedded_store), 10) == []
 
@@ -102,6 +75,7 @@ async def test_the_cursor_moves_only_after_the_acknowledgement(embedded_store: S
 
     with pytest.raises(KafkaConnectionError):
         await relay.publish_some(0)
+    await relay.save(0)
     assert await cursor(embedded_store) == FIRST
     await relay.publish_some(0)
 
@@ -117,10 +91,11 @@ async def test_two_relays_on_one_shard_lose_and_reorder_nothing(embedded_store: 
     for number in range(0, 40, 4):
         await say(embedded_store, *range(number, number + 4))
         await asyncio.gather(one.publish_some(0), other.publish_some(0))
+        await asyncio.gather(one.save(0), other.save(0))
         await one.publish_some(0)
 
     while await one.publish_some(0) or await other.publish_some(0):
-        pass
+        await asyncio.gather(one.save(0), other.save(0))
     firsts = list(dict.fromkeys(kafka.ids))
     assert firsts == ids(*range(40))
     assert await embedded_store.outbox(0, await cursor(embedded_store), 10) == []
@@ -132,6 +107,7 @@ async def test_a_lost_log_is_noticed_by_its_end_and_published_again(embedded_sto
     relay = relay_of(embedded_store, kafka)
     await say(embedded_store, 1, 2, 3)
     await relay.publish_some(0)
+    await relay.save(0)
     await relay.check_log(0)
     assert await cursor(embedded_store) != FIRST
 
@@ -161,7 +137,9 @@ async def test_a_successor_knows_what_was_acknowledged(embedded_store: Store) ->
     """The offset of the last acknowledged batch is kept with the cursor: another process notices the loss too."""
     kafka = Kafka()
     await say(embedded_store, 1, 2)
-    await relay_of(embedded_store, kafka).publish_some(0)
+    predecessor = relay_of(embedded_store, kafka)
+    await predecessor.publish_some(0)
+    await predecessor.save(0)
     kafka.lose()
 
     successor = relay_of(embedded_store, kafka)
@@ -180,11 +158,13 @@ async def test_records_are_forgotten_when_published_and_old(embedded_store: Stor
         await say(embedded_store, *part)
         await asyncio.sleep(0.002)  # ids count milliseconds: the next records have others
     await relay.publish_some(0)
+    await relay.save(0)
     await say(embedded_store, *range(300, 600))
     assert await embedded_store.outbox_length(0) == 600
 
     clock.advance(timedelta(days=50_000))
     await relay.publish_some(0)
+    await relay.save(0)
     await say(embedded_store, 600)
 
     left = await embedded_store.outbox_length(0)
@@ -201,7 +181,7 @@ async def test_within_the_retention_nothing_is_forgotten(embedded_store: Store) 
     await say(embedded_store, *range(500))
 
     while await relay.publish_some(0):
-        pass
+        await relay.save(0)
 
     assert await embedded_store.outbox_length(0) == 500
 
@@ -222,73 +202,36 @@ async def test_an_idle_relay_wakes_for_what_another_process_commits(embedded_sto
             running.cancel()
 
 
-@pytest.fixture
-async def publisher(kafka_bootstrap: str, namespace: str) -> AsyncIterator[Publisher]:
-    """Give a publisher to real Kafka, with a topic of events in the test's namespace."""
-    await logs.create(kafka_bootstrap, namespace + EVENTS, partitions=PARTITIONS)
-    publisher = Publisher(Settings(kafka_bootstrap=kafka_bootstrap, namespace=namespace))
-    yield publisher
-    await publisher.stop()
-
-
-@pytest.fixture
-async def ends(kafka_bootstrap: str, namespace: str) -> AsyncIterator[LogEnds]:
-    """Give a look at the ends of real Kafka's logs."""
-    ends = LogEnds(Settings(kafka_bootstrap=kafka_bootstrap, namespace=namespace))
-    yield ends
-    await ends.stop()
-
-
-async def ids_in(bootstrap: str, namespace: str) -> list[str]:
-    """Return the ids in Kafka, in order."""
-    return [dict(each.headers)["ce_id"].decode() for each in await logs.read(bootstrap, namespace + EVENTS)]
-
-
-async def test_real_kafka_gets_what_was_committed(
-    embedded_store: Store, publisher: Publisher, ends: LogEnds, kafka_bootstrap: str, namespace: str
+async def test_the_cursor_is_saved_while_it_moves_and_when_it_rests(
+    embedded_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Records arrive in the order of the commits on the shard's partition, and the last batch's offset is kept."""
-    relay = relay_of(embedded_store, publisher, ends, namespace=namespace)
-    await say(embedded_store, 1, 2, 3)
-    while await relay.publish_some(0):
-        pass
+    """A busy relay saves its cursor again and again, not at every batch; one that came to rest has saved all of it."""
+    kafka = Kafka()
+    saved: list[str] = []
+    advance = embedded_store.advance_relay
 
-    found = await logs.read(kafka_bootstrap, namespace + EVENTS, 0)
-    assert [(each.key, dict(each.headers)["ce_sequence"]) for each in found] == [
-        (b"acme", b"%d" % n) for n in (1, 2, 3)
-    ]
-    assert await embedded_store.relay_position(0) == (await cursor(embedded_store), {EVENTS: 0})
+    async def noted(shard: int, seen: str, cursor: str, *rest: Any) -> bool:
+        moved = await advance(shard, seen, cursor, *rest)
+        saved.append(cursor)
+        return moved
 
-
-async def test_batches_above_half_a_megabyte_keep_their_order(
-    embedded_store: Store, publisher: Publisher, ends: LogEnds, kafka_bootstrap: str, namespace: str
-) -> None:
-    """Records that do not fit one batch are sent as several, in order, and the last one's offset is kept."""
-    relay = relay_of(embedded_store, publisher, ends, namespace=namespace)
-    await say(embedded_store, *range(60), padding=40_000)
-    await say(embedded_store, 60, padding=600_000)  # more than a batch by itself
-    await say(embedded_store, 61)
-    while await relay.publish_some(0):
-        pass
-
-    assert await ids_in(kafka_bootstrap, namespace) == ids(*range(62))
-    assert (await embedded_store.relay_position(0))[1] == {EVENTS: 61}
+    monkeypatch.setattr(embedded_store, "advance_relay", noted)
+    relay = relay_of(embedded_store, kafka, relay_records_max=1, relay_save_ms=20, relay_poll_ms=60_000)
+    await say(embedded_store, *range(200))
+    last = (await embedded_store.outbox(0, FIRST, 200))[-1][0]
+    running = asyncio.create_task(relay.run(0))
+    try:
+        await logs.until(lambda: saved[-1:] == [last], "saved", 10)
+    finally:
+        running.cancel()
+    assert kafka.ids == ids(*range(200))
+    assert 2 <= len(saved) < 100
 
 
-async def test_a_topic_deleted_and_made_anew_is_filled_again(
-    embedded_store: Store, publisher: Publisher, ends: LogEnds, kafka_bootstrap: str, namespace: str
-) -> None:
-    """On real Kafka too: a topic that lost its log gets the whole retained outbox again."""
-    relay = relay_of(embedded_store, publisher, ends, namespace=namespace)
-    await say(embedded_store, *range(10))
-    while await relay.publish_some(0):
-        pass
-    await logs.lose(kafka_bootstrap, namespace + EVENTS, PARTITIONS)
-
-    patience = Patience(Health(30), 200)
-    await patience.until_done("check Kafka's logs", lambda: relay.check_log(0))
-    while await patience.until_done("publish", lambda: relay.publish_some(0)):
-        pass
-
-    found = await ids_in(kafka_bootstrap, namespace)
-    assert list(dict.fromkeys(found)) == ids(*range(10))
+async def test_a_stop_saves_the_cursor(embedded_store: Store) -> None:
+    """What a stopping relay drained is not published again by its successor."""
+    kafka = Kafka()
+    await say(embedded_store, 1, 2)
+    await relay_of(embedded_store, kafka).drain(0)
+    await relay_of(embedded_store, kafka).drain(0)
+    assert kafka.ids == ids(1, 2)

@@ -23,6 +23,7 @@ BAD = {
     "INBOX_RETENTION_HOURS": ["0"],
     "OUTBOX_RETENTION_HOURS": ["-3"],
     "RELAY_POLL_MS": ["0"],
+    "RELAY_SAVE_MS": ["0"],
     "RELAY_RECORDS_MAX": ["0"],
     "LOG_CHECK_MS": ["0"],
     "TIMER_POLL_MS": ["0"],

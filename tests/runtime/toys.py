@@ -169,7 +169,7 @@ def record(number: int, account_id: str = "acme", padding: int = 0) -> bytes:
     by = Person(user_id="ann", role="owner", name="a" * padding)
     said = TrialStarted(account_id=account_id, add_on="ai", started_by=by, started_at=NOW, ends_at=NOW)
     identity = f"event-{account_id}-{number}"
-    return codec.pack_parts(
+    return codec.pack(
         said.ce_type, identity, "2026-09-30T12:00:00Z", account_id, number, "cause", "chain", "", codec.to_json(said)
     )
 

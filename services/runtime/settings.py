@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     inbox_retention_hours: Annotated[int, Field(ge=1, description="How long the answer to a command is kept.")] = 168
     outbox_retention_hours: Annotated[int, Field(ge=1, description="How long published records are kept.")] = 168
     relay_poll_ms: Annotated[Milliseconds, Field(description="How often the outbox is read without being told to.")] = (
-        1_000
+        100
     )
     relay_records_max: Annotated[int, Field(ge=1, le=10_000, description="Records published at once per shard.")] = (
         1_000

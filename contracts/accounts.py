@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from contracts.money import Money
 from contracts.payload import CurrencyCode, Payload, TimeZoneName, UserId, Value
 
 Revision = Annotated[int, Field(ge=0, description="Grows with every change of the subject; lower ones are stale.")]
@@ -49,6 +50,13 @@ class AccountManager(Value):
     email: str | None = None
 
 
+class BasePlan(Value):
+    """What the account pays for the product itself, per cycle of its billing."""
+
+    description: Annotated[str, Field(min_length=1, max_length=200)]
+    amount: Money
+
+
 class AccountUpdated(Payload):
     """The state of an account at `revision`."""
 
@@ -64,6 +72,7 @@ class AccountUpdated(Payload):
     licenses: Licenses
     billing: Billing
     account_manager: AccountManager | None = None
+    base_plan: Annotated[BasePlan, Field(description="billed with the add-ons where it is given")] | None = None
 
 
 class MemberUpdated(Payload):

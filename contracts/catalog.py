@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -71,6 +71,8 @@ class AddOn(_Entry):
 
     name: str
     trial_days: Annotated[int, Field(ge=1, le=365)]
+    trial_notice_days: Annotated[int, Field(ge=0, le=365, description="before its end; 0: no notice")] = 3
+    after_trial: Annotated[Literal["lapse", "convert"], Field(description="convert: it is bought as it ends")] = "lapse"
     prices: tuple[PriceVersion, ...]
 
     @model_validator(mode="after")
@@ -106,9 +108,10 @@ class AddOn(_Entry):
 
 
 class Catalog(_Entry):
-    """All add-ons by id, and the limit above which an account needs a quote."""
+    """All add-ons by id, the limit above which an account needs a quote, and how long a quote stays open."""
 
     self_service_seat_limit: Annotated[int, Field(ge=1)]
+    quote_valid_days: Annotated[int, Field(ge=1, le=365)] = 30
     add_ons: Mapping[CatalogId, AddOn]
 
     @classmethod

@@ -4,7 +4,8 @@ The sender chooses the envelope's `ce_id`: the idempotency key of the command. A
 and the moment of a purchase is when entitlements decides it, not the sender's `ce_time`.
 """
 
-from typing import Annotated, ClassVar
+from datetime import date
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,12 +13,17 @@ from contracts.money import Money
 from contracts.payload import AddOnId, Note, Payload, UserId
 
 
-class UserCommand(Payload):
-    """What all four commands carry."""
+class MemberCommand(Payload):
+    """What all commands of members carry."""
 
     user_id: UserId
-    add_on: AddOnId
     entry_point: Annotated[str, Field(max_length=64, description="plan_tab, trial, sidebar or email")] | None = None
+
+
+class UserCommand(MemberCommand):
+    """What the commands about one add-on carry."""
+
+    add_on: AddOnId
 
 
 class PurchaseAddOn(UserCommand):
@@ -55,4 +61,41 @@ class RequestFeature(UserCommand):
     note: Note | None = None
 
 
+class DeclineFeature(UserCommand):
+    """An Owner turns down the feature requests for an add-on: those who asked are told."""
+
+    ce_type: ClassVar[str] = "addons.DeclineFeature.v1"
+
+    note: Note | None = None
+
+
+class SnoozeFeature(UserCommand):
+    """An Owner wants to hear nothing of the feature requests for an add-on before the local date `until`."""
+
+    ce_type: ClassVar[str] = "addons.SnoozeFeature.v1"
+
+    until: date
+
+
+Cadence = Literal["daily", "weekly", "never"]
+
+
+class ChangeDigest(MemberCommand):
+    """An Owner chooses how often the Owners get a digest of feature requests; `never` leaves the first notices."""
+
+    ce_type: ClassVar[str] = "addons.ChangeDigest.v1"
+
+    cadence: Cadence
+
+
 Command = PurchaseAddOn | RequestQuote | StartTrial | RequestFeature
+"""What a member may do with an add-on: one command for each action of the table (design section 1)."""
+
+OwnerCommand = DeclineFeature | SnoozeFeature | ChangeDigest
+"""What an Owner may say about the requests of others."""
+
+
+class BackOfficeAttempt(Payload):
+    """A back-office command that came as a member's: it is refused, whatever else it says."""
+
+    user_id: UserId | None = None

@@ -1,16 +1,17 @@
-"""What happened: the events of entitlements, billing and notifications.
+"""What happened: the events of entitlements.
 
 `AddOnPurchased` carries the terms of the sale, so that billing charges those and never reads today's price list for
 yesterday's purchase.
 """
 
 from datetime import date
-from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from contracts.accounts import BillingFrequency, Licenses
+from contracts.backoffice import Staff
+from contracts.commands import Cadence
 from contracts.money import Money
 from contracts.payload import AddOnId, CurrencyCode, Instant, Note, Payload, TimeZoneName, UserId, Value
 
@@ -36,6 +37,29 @@ class QuoteRequested(Payload):
     note: Note | None = None
 
 
+class QuoteDeclined(Payload):
+    """The back office made no offer: the quote is closed."""
+
+    ce_type: ClassVar[str] = "addons.QuoteDeclined.v1"
+
+    add_on: AddOnId
+    quote_id: str
+    requested_by: Person
+    declined_at: Instant
+    by: Staff
+
+
+class QuoteExpired(Payload):
+    """Nobody answered the quote in time: it is closed, and another may be requested."""
+
+    ce_type: ClassVar[str] = "addons.QuoteExpired.v1"
+
+    add_on: AddOnId
+    quote_id: str
+    requested_by: Person
+    expired_at: Instant
+
+
 class TrialStarted(Payload):
     """A free trial began; access lasts until `ends_at` (exclusive)."""
 
@@ -47,14 +71,37 @@ class TrialStarted(Payload):
     ends_at: Instant
 
 
+class TrialEndingSoon(Payload):
+    """A trial ends in a few days, as many as the catalog says."""
+
+    ce_type: ClassVar[str] = "addons.TrialEndingSoon.v1"
+
+    add_on: AddOnId
+    started_by: Person
+    ends_at: Instant
+
+
+class TrialExtended(Payload):
+    """The back office lets a trial end later: access lasts until `ends_at` (exclusive)."""
+
+    ce_type: ClassVar[str] = "addons.TrialExtended.v1"
+
+    add_on: AddOnId
+    ends_at: Instant
+    extended_at: Instant
+    by: Staff
+
+
 class TrialEnded(Payload):
-    """A trial is over, and why."""
+    """A trial is over, and why; access ended with it, unless a purchase goes with it."""
 
     ce_type: ClassVar[str] = "addons.TrialEnded.v1"
 
     add_on: AddOnId
     ended_at: Instant
-    reason: Literal["expired", "purchased", "back_office"]
+    reason: Annotated[str, Field(description="expired, purchased or back_office")]
+    started_by: Person | None = None
+    by: Staff | None = None
 
 
 class FeatureRequested(Payload):
@@ -81,7 +128,10 @@ class Terms(Value):
 
 
 class AddOnPurchased(Payload):
-    """A subscription began. `effective_date` is the first billed day, in the account's zone."""
+    """A subscription began. `effective_date` is the first billed day, in the account's zone.
+
+    A trial that converts and a quote that is activated name the member who started it or asked for it.
+    """
 
     ce_type: ClassVar[str] = "addons.AddOnPurchased.v1"
 
@@ -91,110 +141,103 @@ class AddOnPurchased(Payload):
     purchased_at: Instant
     effective_date: date
     terms: Terms
-    origin: Literal["self_service", "quote"]
+    origin: Annotated[str, Field(description="self_service, quote or trial")]
     promise: str | None = None
+    quote_id: str | None = None
+    reference: str | None = None
+    by: Staff | None = None
 
 
-EntitlementEvent = QuoteRequested | TrialStarted | TrialEnded | FeatureRequested | AddOnPurchased
+class SubscriptionModified(Payload):
+    """A subscription changed, because the account's facts did (`cause` account) or the back office wanted it.
 
+    From the local date `licenses_from` on `licenses` are what is charged for; from `terms_from`, the first day of a
+    period, all of `terms` is in force. Both are the last word: they replace what an earlier change had announced.
+    """
 
-class ProrationRule(StrEnum):
-    """How a part of a cycle is counted: calendar days (default), seconds, or months of 30 days."""
+    ce_type: ClassVar[str] = "addons.SubscriptionModified.v1"
 
-    DAY = "day"
-    SECOND = "second"
-    FIXED_30 = "fixed_30"
-
-
-class Period(Value):
-    """Local dates [from, to): `to` is not included."""
-
-    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
-
-    from_: Annotated[date, Field(alias="from")]
-    to: date
-
-
-class BilledDays(Value):
-    """Calendar days billed, of the calendar days in the cycle."""
-
-    billed: Annotated[int, Field(ge=0)]
-    in_cycle: Annotated[int, Field(ge=1)]
-
-
-class Share(Value):
-    """The exact part of a cycle that was charged; in days, seconds or 30-day-month days, as the line's rule says."""
-
-    numerator: Annotated[int, Field(ge=0)]
-    denominator: Annotated[int, Field(ge=1)]
-
-
-class InvoiceLine(Value):
-    """One charge and its derivation: amount = round_half_up(unit_price x all seats x share)."""
-
-    subscription_id: str
     add_on: AddOnId
-    description: str
-    period: Period
-    quantity: Licenses
-    unit_price: Money
-    days: BilledDays
-    share: Share
-    price_version: str
-    rule: ProrationRule
-    timezone: TimeZoneName
-    amount: Money
+    subscription_id: str
+    modified_at: Instant
+    licenses: Licenses
+    licenses_from: date
+    terms: Terms
+    terms_from: date
+    cause: Annotated[str, Field(description="account or back_office")]
+    by: Staff | None = None
 
 
-class InvoiceKind(StrEnum):
-    """Why an invoice was issued."""
+class SubscriptionCanceled(Payload):
+    """A subscription ends: `effective_date` is the first local day without it. Days paid from there on are credited."""
 
-    IMMEDIATE = "immediate"
-    RENEWAL = "renewal"
-    ADJUSTMENT = "adjustment"
-    CREDIT = "credit"
+    ce_type: ClassVar[str] = "addons.SubscriptionCanceled.v1"
 
-
-class InvoiceIssued(Payload):
-    """An invoice. Numbers are gap-free per account; the total is the sum of the rounded lines."""
-
-    ce_type: ClassVar[str] = "billing.InvoiceIssued.v1"
-
-    invoice_number: Annotated[str, Field(description="account id, a dash and 1, 2, 3 … in six digits or more")]
-    kind: InvoiceKind
-    issued_at: Instant
-    due_date: date
-    currency: CurrencyCode
-    lines: tuple[InvoiceLine, ...]
-    total: Money
+    add_on: AddOnId
+    subscription_id: str
+    canceled_at: Instant
+    effective_date: date
+    cause: Annotated[str, Field(description="back_office or account_closed")]
+    by: Staff | None = None
 
 
-class Recipient(Value):
-    """Whom a notification is for; the sender of mail looks up what is missing."""
+class AddOnGranted(Payload):
+    """An add-on is free of charge up to, not including, the local date `until`."""
 
-    user_id: str | None = None
-    email: str | None = None
-    name: str | None = None
+    ce_type: ClassVar[str] = "addons.AddOnGranted.v1"
 
-
-class Template(StrEnum):
-    """What a notification says."""
-
-    FEATURE_REQUEST_FIRST = "feature_request_first"
-    FEATURE_REQUEST_DIGEST = "feature_request_digest"
-    REQUESTED_ADD_ON_PURCHASED = "requested_add_on_purchased"
-    REQUESTED_ADD_ON_TRIAL_STARTED = "requested_add_on_trial_started"
-    QUOTE_REQUESTED = "quote_requested"
-    PURCHASE_RECEIPT = "purchase_receipt"
+    add_on: AddOnId
+    until: date
+    granted_at: Instant
+    by: Staff
 
 
-class NotificationRequested(Payload):
-    """A message to people, for whatever delivers mail or in-app messages; `data` fills the template."""
+class FeatureDeclined(Payload):
+    """An Owner turned down the requests for an add-on made so far."""
 
-    ce_type: ClassVar[str] = "notifications.NotificationRequested.v1"
+    ce_type: ClassVar[str] = "addons.FeatureDeclined.v1"
 
-    notification_id: str
-    template: Template
-    requested_at: Instant
-    recipients: Annotated[tuple[Recipient, ...], Field(min_length=1)]
-    data: dict[str, Any]
+    add_on: AddOnId
+    declined_by: Person
+    declined_at: Instant
+    note: Note | None = None
+
+
+class FeatureSnoozed(Payload):
+    """The Owners hear nothing of the requests for an add-on before the local date `until`."""
+
+    ce_type: ClassVar[str] = "addons.FeatureSnoozed.v1"
+
+    add_on: AddOnId
+    snoozed_by: Person
+    snoozed_at: Instant
+    until: date
+
+
+class DigestChanged(Payload):
+    """The Owners get their digest of feature requests this often."""
+
+    ce_type: ClassVar[str] = "addons.DigestChanged.v1"
+
+    cadence: Cadence
+    changed_by: Person
+    changed_at: Instant
+
+
+EntitlementEvent = (
+    QuoteRequested
+    | QuoteDeclined
+    | QuoteExpired
+    | TrialStarted
+    | TrialEndingSoon
+    | TrialExtended
+    | TrialEnded
+    | FeatureRequested
+    | FeatureDeclined
+    | FeatureSnoozed
+    | DigestChanged
+    | AddOnPurchased
+    | AddOnGranted
+    | SubscriptionModified
+    | SubscriptionCanceled
+)

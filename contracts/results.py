@@ -1,4 +1,8 @@
-"""The answer to every command: exactly one, in the order of the account's decisions (topic `addons.results.v1`)."""
+"""The answer to every command: exactly one, in the order of the account's decisions.
+
+Entitlements answers on `addons.results.v1`, billing (credits) on `billing.results.v1`. The `user_id` of an answer is
+who sent the command: a member, or for a back-office command the member of the vendor's staff.
+"""
 
 from enum import StrEnum
 from typing import Annotated, ClassVar
@@ -25,7 +29,7 @@ class Ask(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a command was refused: the closed set of design section 2."""
+    """Why a command was refused: the closed set of design section 2, and what credits and declines need."""
 
     ACCOUNT_UNKNOWN = "account_unknown"
     ACCOUNT_NOT_ACTIVE = "account_not_active"
@@ -45,31 +49,51 @@ class Reason(StrEnum):
     PROMISE_INVALID = "promise_invalid"
     SUBSCRIPTION_UNKNOWN = "subscription_unknown"
     CHANGE_NOT_ALLOWED = "change_not_allowed"
+    TRIAL_NOT_ACTIVE = "trial_not_active"
+    NOTHING_REQUESTED = "nothing_requested"
+    INVOICE_UNKNOWN = "invoice_unknown"
+    CREDIT_EXCEEDS_PAID = "credit_exceeds_paid"
 
 
-class _Result(Payload):
+class _Answer(Payload):
     command_id: Annotated[str, Field(description="`ce_id` of the command")]
     command_type: Annotated[str, Field(description="`ce_type` of the command")]
     user_id: UserId
 
 
-class CommandAccepted(_Result):
-    """The command took effect; `events` are the `ce_id`s of what it caused, in order."""
-
-    ce_type: ClassVar[str] = "addons.CommandAccepted.v1"
-
+class _Acceptance(_Answer):
     events: tuple[str, ...]
 
 
-class CommandRejected(_Result):
-    """The command had no effect, and why."""
-
-    ce_type: ClassVar[str] = "addons.CommandRejected.v1"
-
+class _Refusal(_Answer):
     reason: Reason
     message: Annotated[str, Field(description="One sentence for people, in English.")]
     allowed_instead: tuple[Action, ...] = ()
     ask: Ask | None = None
 
 
-CommandResult = CommandAccepted | CommandRejected
+class CommandAccepted(_Acceptance):
+    """The command took effect; `events` are the `ce_id`s of what it caused, in order."""
+
+    ce_type: ClassVar[str] = "addons.CommandAccepted.v1"
+
+
+class CommandRejected(_Refusal):
+    """The command had no effect, and why."""
+
+    ce_type: ClassVar[str] = "addons.CommandRejected.v1"
+
+
+class CreditAccepted(_Acceptance):
+    """The credit was issued; `events` is the `ce_id` of its invoice."""
+
+    ce_type: ClassVar[str] = "billing.CreditAccepted.v1"
+
+
+class CreditRejected(_Refusal):
+    """The credit was not issued, and why."""
+
+    ce_type: ClassVar[str] = "billing.CreditRejected.v1"
+
+
+CommandResult = CommandAccepted | CommandRejected | CreditAccepted | CreditRejected

@@ -9,18 +9,47 @@ from enum import StrEnum
 from typing import Final
 
 from contracts.accounts import AccountUpdated, MemberUpdated
-from contracts.commands import PurchaseAddOn, RequestFeature, RequestQuote, StartTrial
+from contracts.backoffice import (
+    ActivateAddOn,
+    CancelSubscription,
+    DeclineQuote,
+    EndTrial,
+    ExtendTrial,
+    GrantAddOn,
+    IssueCredit,
+    ModifySubscription,
+)
+from contracts.commands import (
+    BackOfficeAttempt,
+    ChangeDigest,
+    DeclineFeature,
+    PurchaseAddOn,
+    RequestFeature,
+    RequestQuote,
+    SnoozeFeature,
+    StartTrial,
+)
 from contracts.events import (
+    AddOnGranted,
     AddOnPurchased,
+    DigestChanged,
+    FeatureDeclined,
     FeatureRequested,
-    InvoiceIssued,
-    NotificationRequested,
+    FeatureSnoozed,
+    QuoteDeclined,
+    QuoteExpired,
     QuoteRequested,
+    SubscriptionCanceled,
+    SubscriptionModified,
     TrialEnded,
+    TrialEndingSoon,
+    TrialExtended,
     TrialStarted,
 )
+from contracts.invoices import InvoiceIssued
+from contracts.notices import NotificationRequested
 from contracts.payload import Payload
-from contracts.results import CommandAccepted, CommandRejected
+from contracts.results import CommandAccepted, CommandRejected, CreditAccepted, CreditRejected
 
 
 class Kind(StrEnum):
@@ -37,12 +66,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic. `writer` is the only party that writes it, `source` what it puts into `ce_source`."""
+    """One topic. `writer` is the only party that writes it, `source` what it puts into `ce_source`.
+
+    `refuses`: message types of another topic that are not obeyed here, but answered; they are read as `refused_as`.
+    """
 
     name: str
     writer: str
     kind: Kind
     payloads: tuple[type[Payload], ...]
+    refuses: tuple[type[Payload], ...] = ()
+    refused_as: type[Payload] | None = None
 
     @property
     def source(self) -> str:
@@ -55,24 +89,61 @@ class Topic:
 
 
 ACCOUNTS: Final = Topic("addons.accounts.v1", "accounts", Kind.FACTS, (AccountUpdated, MemberUpdated))
+BACKOFFICE: Final = Topic(
+    "addons.backoffice.v1",
+    "backoffice",
+    Kind.COMMANDS,
+    (
+        ActivateAddOn,
+        DeclineQuote,
+        ModifySubscription,
+        CancelSubscription,
+        ExtendTrial,
+        EndTrial,
+        GrantAddOn,
+        IssueCredit,
+    ),
+)
 COMMANDS: Final = Topic(
-    "addons.commands.v1", "dashboard", Kind.COMMANDS, (PurchaseAddOn, RequestQuote, StartTrial, RequestFeature)
+    "addons.commands.v1",
+    "dashboard",
+    Kind.COMMANDS,
+    (PurchaseAddOn, RequestQuote, StartTrial, RequestFeature, DeclineFeature, SnoozeFeature, ChangeDigest),
+    refuses=BACKOFFICE.payloads,
+    refused_as=BackOfficeAttempt,
 )
 EVENTS: Final = Topic(
     "addons.events.v1",
     "entitlements",
     Kind.STREAM,
-    (QuoteRequested, TrialStarted, TrialEnded, FeatureRequested, AddOnPurchased),
+    (
+        QuoteRequested,
+        QuoteDeclined,
+        QuoteExpired,
+        TrialStarted,
+        TrialEndingSoon,
+        TrialExtended,
+        TrialEnded,
+        FeatureRequested,
+        FeatureDeclined,
+        FeatureSnoozed,
+        DigestChanged,
+        AddOnPurchased,
+        AddOnGranted,
+        SubscriptionModified,
+        SubscriptionCanceled,
+    ),
 )
 RESULTS: Final = Topic("addons.results.v1", "entitlements", Kind.STREAM, (CommandAccepted, CommandRejected))
 BILLING: Final = Topic("billing.events.v1", "billing", Kind.STREAM, (InvoiceIssued,))
+BILLING_RESULTS: Final = Topic("billing.results.v1", "billing", Kind.STREAM, (CreditAccepted, CreditRejected))
 NOTIFICATIONS: Final = Topic("notifications.events.v1", "notifications", Kind.STREAM, (NotificationRequested,))
 
-TOPICS: Final = (ACCOUNTS, COMMANDS, EVENTS, RESULTS, BILLING, NOTIFICATIONS)
+TOPICS: Final = (ACCOUNTS, COMMANDS, BACKOFFICE, EVENTS, RESULTS, BILLING, BILLING_RESULTS, NOTIFICATIONS)
 
 READERS: Final[dict[str, tuple[Topic, ...]]] = {
-    "entitlements": (ACCOUNTS, COMMANDS),
-    "billing": (EVENTS,),
+    "entitlements": (ACCOUNTS, COMMANDS, BACKOFFICE),
+    "billing": (ACCOUNTS, EVENTS, BACKOFFICE),
     "notifications": (ACCOUNTS, EVENTS, BILLING),
 }
 

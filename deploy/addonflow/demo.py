@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from contracts.events import InvoiceIssued
+from contracts.invoices import InvoiceIssued
 from deploy.addonflow import player, stack
 from deploy.addonflow import story as stories
 from deploy.addonflow.player import Failure

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from contracts.accounts import AccountManager, AccountUpdated, Billing, BillingFrequency, Licenses, MemberUpdated
 from contracts.commands import PurchaseAddOn, RequestFeature, StartTrial
-from contracts.events import Template
+from contracts.notices import Template
 from contracts.payload import Payload
 from contracts.topics import BILLING, EVENTS, NOTIFICATIONS, RESULTS
 from deploy.addonflow.messages import Outbound, of_payload

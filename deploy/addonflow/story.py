@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from contracts.commands import RequestQuote, StartTrial
-from contracts.events import Template
+from contracts.notices import Template
 from contracts.topics import COMMANDS
 from deploy.addonflow.messages import Outbound
 from deploy.addonflow.script import AI, ANALYTICS, Cycle, Expected, Script, Step, Story

@@ -1,6 +1,6 @@
 """The billing process: charges purchases at once, prorated through the end of the cycle."""
 
-from contracts.events import ProrationRule
+from contracts.invoices import ProrationRule
 from services.billing.domain import BillingDecider
 from services.billing.handlers import register
 from services.runtime import bootstrap

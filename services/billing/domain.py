@@ -14,18 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from contracts.events import (
-    AddOnPurchased,
-    BilledDays,
-    InvoiceIssued,
-    InvoiceKind,
-    InvoiceLine,
-    Period,
-    ProrationRule,
-    Terms,
-)
+from contracts.cycles import cycle_containing
+from contracts.events import AddOnPurchased, Terms
+from contracts.invoices import BilledDays, InvoiceIssued, InvoiceKind, InvoiceLine, Period, ProrationRule
 from contracts.payload import Value
-from services.billing.cycles import cycle_containing
 from services.billing.proration import amount, days_in_words, share_to_end
 from services.runtime.decision import Accepted, Cause, Decision, Document, Ignored, Message, Row, State
 

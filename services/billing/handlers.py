@@ -6,4 +6,4 @@ from services.runtime.subscription import Reader, Subscription
 
 def register(process: Reader) -> Subscription:
     """Subscribe the process to what it reads."""
-    return Subscription(process, (topics.EVENTS,))
+    return Subscription(process, (topics.ACCOUNTS, topics.EVENTS, topics.BACKOFFICE))

@@ -14,9 +14,10 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from contracts.accounts import BillingFrequency
-from contracts.events import InvoiceLine, ProrationRule, Share, Terms
+from contracts.cycles import Cycle, cycle_containing, local_date, local_midnight, months_between
+from contracts.events import Terms
+from contracts.invoices import InvoiceLine, ProrationRule, Share
 from contracts.money import Money, round_half_up
-from services.billing.cycles import Cycle, cycle_containing, local_date, local_midnight, months_between
 
 _SECOND = timedelta(seconds=1)
 _DAYS_OF_EVERY_MONTH = 30

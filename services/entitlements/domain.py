@@ -23,14 +23,7 @@ from typing import Any, Final, Literal
 from contracts.accounts import AccountUpdated, MemberUpdated
 from contracts.catalog import Catalog
 from contracts.commands import Command, PurchaseAddOn, RequestFeature, RequestQuote, StartTrial, UserCommand
-from contracts.events import (
-    AddOnPurchased,
-    FeatureRequested,
-    Person,
-    QuoteRequested,
-    TrialEnded,
-    TrialStarted,
-)
+from contracts.events import AddOnPurchased, FeatureRequested, Person, QuoteRequested, TrialEnded, TrialStarted
 from contracts.identity import derive_id
 from contracts.payload import Payload
 from contracts.results import Action, CommandAccepted, CommandRejected

@@ -13,8 +13,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from contracts.accounts import AccountManager, MemberUpdated
-from contracts.events import AddOnPurchased, FeatureRequested, Recipient, Template, TrialStarted
+from contracts.events import AddOnPurchased, FeatureRequested, TrialStarted
 from contracts.identity import Role
+from contracts.notices import Recipient, Template
 from contracts.payload import Value
 from services.notifications import digest
 from services.runtime.decision import Document, Row, State, TimerDue

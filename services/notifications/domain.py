@@ -21,18 +21,10 @@ from typing import Any, Final
 
 from contracts.accounts import AccountUpdated, MemberUpdated
 from contracts.catalog import Catalog
-from contracts.events import (
-    AddOnPurchased,
-    FeatureRequested,
-    InvoiceIssued,
-    InvoiceKind,
-    NotificationRequested,
-    QuoteRequested,
-    Recipient,
-    Template,
-    TrialStarted,
-)
+from contracts.events import AddOnPurchased, FeatureRequested, QuoteRequested, TrialStarted
 from contracts.identity import derive_id
+from contracts.invoices import InvoiceIssued, InvoiceKind
+from contracts.notices import NotificationRequested, Recipient, Template
 from services.notifications import account, digest
 from services.notifications.account import (
     DIGEST,

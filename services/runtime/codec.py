@@ -121,7 +121,9 @@ def _bounded(text: str | None) -> str | None:
 
 def _payload(attributes: dict[str, str], data: bytes | dict[str, Any], topic: Topic) -> Payload | Unreadable | None:
     payload = _PAYLOADS.get(attributes["ce_type"])
-    if payload is None or payload not in topic.payloads:
+    if payload in topic.refuses:
+        payload = topic.refused_as
+    if payload is None or payload not in (*topic.payloads, topic.refused_as):
         if topic.kind is Kind.STREAM:
             return None
         return Unreadable("type_unknown", f"{topic.name} carries no {attributes['ce_type']!r}"[:_DETAIL_CHARACTERS_MAX])

@@ -22,7 +22,7 @@ from tests.architecture.sources import (
 
 MONEY_MODULES = (
     "contracts/money.py",
-    "services/billing/cycles.py",
+    "contracts/cycles.py",
     "services/billing/domain.py",
     "services/billing/proration.py",
     "services/entitlements/offers.py",

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from contracts.accounts import BillingFrequency, Licenses
-from contracts.events import AddOnPurchased, InvoiceIssued, Person, Terms
+from contracts.cycles import local_date
+from contracts.events import AddOnPurchased, Person, Terms
+from contracts.invoices import InvoiceIssued
 from contracts.money import Money
-from services.billing.cycles import local_date
 from services.billing.domain import BillingAccount, BillingDecider
 from services.runtime.decision import Accepted, Ignored, Message
 from tests.scenario import Scenario

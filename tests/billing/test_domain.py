@@ -6,18 +6,8 @@ from functools import reduce
 import pytest
 
 from contracts.accounts import BillingFrequency, Licenses
-from contracts.events import (
-    BilledDays,
-    FeatureRequested,
-    InvoiceKind,
-    Period,
-    Person,
-    ProrationRule,
-    QuoteRequested,
-    Share,
-    TrialEnded,
-    TrialStarted,
-)
+from contracts.events import FeatureRequested, Person, QuoteRequested, TrialEnded, TrialStarted
+from contracts.invoices import BilledDays, InvoiceKind, Period, ProrationRule, Share
 from contracts.money import Money
 from services.billing.domain import BillingAccount, BillingDecider, InvoiceRow, SubscriptionRow
 from services.billing.proration import recompute

@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from contracts.accounts import BillingFrequency, Licenses
-from contracts.events import BilledDays, InvoiceLine, Period, ProrationRule, Share
+from contracts.cycles import Cycle, cycle_containing
+from contracts.invoices import BilledDays, InvoiceLine, Period, ProrationRule, Share
 from contracts.money import Money
-from services.billing.cycles import Cycle, cycle_containing
 from services.billing.proration import (
     amount,
     days_in_words,

@@ -8,9 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contracts.accounts import BillingFrequency
-from contracts.events import ProrationRule, Share, Terms
+from contracts.cycles import Cycle, cycle_containing, local_midnight
+from contracts.events import Terms
+from contracts.invoices import ProrationRule, Share
 from contracts.money import Money
-from services.billing.cycles import Cycle, cycle_containing, local_midnight
 from services.billing.proration import amount, share_by_day, share_by_fixed_30, share_by_second, share_to_end
 from tests.billing.scenario import terms_of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.events import Share
+from contracts.invoices import Share
 from contracts.money import Money
 from services.billing.proration import amount, share_by_day, share_by_second
 from tests.billing.vectors import VECTORS, Vector

@@ -11,8 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from contracts.cycles import Cycle, local_date
 from contracts.money import Money, minor_unit_digits
-from services.billing.cycles import Cycle, local_date
 
 _FILE = Path(__file__).with_name("data") / "proration_vectors.json"
 

@@ -10,6 +10,17 @@ _AT = "2026-09-30T15:04:05Z"
 _COMMAND = {"account_id": "acme", "user_id": "olga", "add_on": "analytics_plus", "entry_point": "plan_tab"}
 _HAPPENED = {"account_id": "acme", "add_on": "analytics_plus"}
 _ANSWER = {"account_id": "acme", "user_id": "olga", "command_id": "c-1", "command_type": "addons.PurchaseAddOn.v1"}
+_STAFF = {"staff_id": "sue", "reason": "agreed by phone"}
+_ORDER = {"account_id": "acme", **_STAFF}
+_TERMS = {
+    "price_version": "2026-01",
+    "unit_price": _USD,
+    "frequency": "annual",
+    "licenses": _LICENSES,
+    "currency": "USD",
+    "timezone": "America/New_York",
+    "cycle_anchor": "2026-01-20",
+}
 _LINE = {
     "subscription_id": "s-1",
     "add_on": "analytics_plus",
@@ -23,6 +34,7 @@ _LINE = {
     "rule": "day",
     "timezone": "America/New_York",
     "amount": {"amount_minor": 1197, "currency": "USD"},
+    "credits": "acme-000001",
 }
 
 _EXAMPLES: dict[str, dict[str, Any]] = {
@@ -38,6 +50,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "licenses": _LICENSES,
         "billing": {"frequency": "monthly", "cycle_anchor": "2026-01-15"},
         "account_manager": {"name": "Ada", "email": "ada@example.com"},
+        "base_plan": {"description": "Professional", "amount": {"amount_minor": 2495, "currency": "USD"}},
     },
     "MemberUpdated": {
         "account_id": "acme",
@@ -53,6 +66,43 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "RequestQuote": {**_COMMAND, "note": "for 300 seats"},
     "StartTrial": _COMMAND,
     "RequestFeature": {**_COMMAND, "note": "for the night shift"},
+    "DeclineFeature": {**_COMMAND, "note": "next year"},
+    "SnoozeFeature": {**_COMMAND, "until": "2026-12-31"},
+    "ChangeDigest": {"account_id": "acme", "user_id": "olga", "entry_point": "email", "cadence": "weekly"},
+    "ActivateAddOn": {
+        **_ORDER,
+        "add_on": "analytics_plus",
+        "unit_price": _USD,
+        "licenses": _LICENSES,
+        "frequency": "annual",
+        "effective_date": "2026-10-01",
+        "reference": "contract 7",
+    },
+    "DeclineQuote": {**_ORDER, "add_on": "analytics_plus"},
+    "ModifySubscription": {
+        **_ORDER,
+        "subscription_id": "s-1",
+        "licenses": _LICENSES,
+        "follow_account": False,
+        "frequency": "annual",
+        "unit_price": _USD,
+        "cycle_anchor": "2026-11-01",
+    },
+    "CancelSubscription": {**_ORDER, "subscription_id": "s-1", "when": "now"},
+    "ExtendTrial": {**_ORDER, "add_on": "analytics_plus", "ends_at": "2026-10-21T15:04:05Z"},
+    "EndTrial": {**_ORDER, "add_on": "analytics_plus"},
+    "GrantAddOn": {**_ORDER, "add_on": "analytics_plus", "until": "2026-12-31"},
+    "IssueCredit": {**_ORDER, "invoice_number": "acme-000001", "amount": _USD},
+    "QuoteDeclined": {**_HAPPENED, "quote_id": "q-1", "requested_by": _PERSON, "declined_at": _AT, "by": _STAFF},
+    "QuoteExpired": {**_HAPPENED, "quote_id": "q-1", "requested_by": _PERSON, "expired_at": _AT},
+    "CreditAccepted": {**_ANSWER, "events": ["e-1"]},
+    "CreditRejected": {
+        **_ANSWER,
+        "reason": "credit_exceeds_paid",
+        "message": "The invoice has less left to give back.",
+        "allowed_instead": [],
+        "ask": "account_manager",
+    },
     "QuoteRequested": {
         **_HAPPENED,
         "quote_id": "q-1",
@@ -62,7 +112,9 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "note": "for 300 seats",
     },
     "TrialStarted": {**_HAPPENED, "started_by": _PERSON, "started_at": _AT, "ends_at": "2026-10-14T15:04:05Z"},
-    "TrialEnded": {**_HAPPENED, "ended_at": _AT, "reason": "purchased"},
+    "TrialEndingSoon": {**_HAPPENED, "started_by": _PERSON, "ends_at": "2026-10-14T15:04:05Z"},
+    "TrialExtended": {**_HAPPENED, "ends_at": "2026-10-21T15:04:05Z", "extended_at": _AT, "by": _STAFF},
+    "TrialEnded": {**_HAPPENED, "ended_at": _AT, "reason": "back_office", "started_by": _PERSON, "by": _STAFF},
     "FeatureRequested": {**_HAPPENED, "requested_by": _PERSON, "requested_at": _AT, "note": "please"},
     "AddOnPurchased": {
         **_HAPPENED,
@@ -70,18 +122,36 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "purchased_by": _PERSON,
         "purchased_at": _AT,
         "effective_date": "2026-09-30",
-        "terms": {
-            "price_version": "2026-01",
-            "unit_price": _USD,
-            "frequency": "annual",
-            "licenses": _LICENSES,
-            "currency": "USD",
-            "timezone": "America/New_York",
-            "cycle_anchor": "2026-01-20",
-        },
-        "origin": "self_service",
+        "terms": _TERMS,
+        "origin": "quote",
         "promise": "p",
+        "quote_id": "q-1",
+        "reference": "contract 7",
+        "by": _STAFF,
     },
+    "AddOnGranted": {**_HAPPENED, "until": "2026-12-31", "granted_at": _AT, "by": _STAFF},
+    "SubscriptionModified": {
+        **_HAPPENED,
+        "subscription_id": "s-1",
+        "modified_at": _AT,
+        "licenses": _LICENSES,
+        "licenses_from": "2026-09-30",
+        "terms": _TERMS,
+        "terms_from": "2026-10-20",
+        "cause": "back_office",
+        "by": _STAFF,
+    },
+    "SubscriptionCanceled": {
+        **_HAPPENED,
+        "subscription_id": "s-1",
+        "canceled_at": _AT,
+        "effective_date": "2026-10-20",
+        "cause": "back_office",
+        "by": _STAFF,
+    },
+    "FeatureDeclined": {**_HAPPENED, "declined_by": _PERSON, "declined_at": _AT, "note": "next year"},
+    "FeatureSnoozed": {**_HAPPENED, "snoozed_by": _PERSON, "snoozed_at": _AT, "until": "2026-12-31"},
+    "DigestChanged": {"account_id": "acme", "cadence": "weekly", "changed_by": _PERSON, "changed_at": _AT},
     "CommandAccepted": {**_ANSWER, "events": ["e-1", "e-2"]},
     "CommandRejected": {
         **_ANSWER,
@@ -99,6 +169,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "currency": "USD",
         "lines": [_LINE],
         "total": {"amount_minor": 1197, "currency": "USD"},
+        "by": _STAFF,
     },
     "NotificationRequested": {
         "account_id": "acme",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from contracts.events import InvoiceIssued
+from contracts.invoices import InvoiceIssued
 from contracts.payload import Payload
 from contracts.topics import TOPICS
 from tests.contracts.examples import example

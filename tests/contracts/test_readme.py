@@ -11,7 +11,7 @@ from contracts.topics import EVENTS, READERS, TOPICS
 from services.runtime.codec import to_json
 
 PAGE = (Path(__file__).parents[2] / "contracts" / "README.md").read_text("utf-8")
-OUTSIDE = {"accounts": "account system", "dashboard": "dashboards"}
+OUTSIDE = {"accounts": "account system", "dashboard": "dashboards", "backoffice": "back office"}
 
 
 def the_record() -> tuple[dict[str, str], str, str]:

@@ -24,6 +24,10 @@ def test_the_reasons_are_a_closed_set() -> None:
         "promise_invalid",
         "subscription_unknown",
         "change_not_allowed",
+        "trial_not_active",
+        "nothing_requested",
+        "invoice_unknown",
+        "credit_exceeds_paid",
     }
 
 

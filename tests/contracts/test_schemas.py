@@ -21,7 +21,13 @@ from tests.contracts.examples import example
 ROOT = Path(__file__).parents[2]
 TYPES = payload_types()
 # A committed version by which no record was ever written does not bind: git's id of the file -> why it does not.
-NEVER_PUBLISHED: dict[str, str] = {}
+# These are from before the first release.
+NEVER_PUBLISHED: dict[str, str] = {
+    "6dee04c41879f408a0ce71464fb9bc1186d9cd1e": "TrialEnded: `reason` became an open string",
+    "48598a9f92b686a1171dfa271d333fadcdf9e80f": "AddOnPurchased: `origin` became an open string",
+    "dc3ced2519559227ea0abf89a4e3a26d8363c4ad": "CommandRejected: reasons were added",
+    "0a4b24b61597f9709f186d286946cfc4ca124b7d": "NotificationRequested: `template` became an open string",
+}
 
 of_every_type = pytest.mark.parametrize("payload", TYPES, ids=lambda payload: payload.ce_type)
 

@@ -1,11 +1,13 @@
 """The registry of topics: one writer a topic, one topic a message type."""
 
 from collections import Counter
+from typing import get_args
 
 import pytest
 
-from contracts.commands import Command
-from contracts.topics import BY_NAME, COMMANDS, READERS, TOPICS, Kind, Topic, dead_letter_topics, topic_of
+from contracts.backoffice import BackOfficeCommand
+from contracts.commands import BackOfficeAttempt, Command, OwnerCommand
+from contracts.topics import BACKOFFICE, BY_NAME, COMMANDS, READERS, TOPICS, Kind, Topic, dead_letter_topics, topic_of
 from tests.contracts.examples import example_names
 
 PAYLOADS = [payload for topic in TOPICS for payload in topic.payloads]
@@ -47,9 +49,11 @@ def test_every_message_type_has_an_example() -> None:
     assert example_names() == {payload.__name__ for payload in PAYLOADS}
 
 
-def test_the_four_commands_are_on_the_command_topic() -> None:
-    """The commands' topic carries the four user commands and nothing else."""
-    assert set(COMMANDS.payloads) == set(Command.__args__)
+def test_members_and_staff_have_a_topic_each() -> None:
+    """The commands' topic carries what members may say and refuses what only staff may; theirs carries that."""
+    assert set(COMMANDS.payloads) == {*get_args(Command), *get_args(OwnerCommand)}
+    assert set(BACKOFFICE.payloads) == set(COMMANDS.refuses) == set(get_args(BackOfficeCommand))
+    assert COMMANDS.refused_as is BackOfficeAttempt
 
 
 def test_services_read_registered_topics_of_others() -> None:

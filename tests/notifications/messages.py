@@ -5,23 +5,10 @@ from typing import Any
 
 from contracts.accounts import AccountManager, AccountUpdated, Billing, BillingFrequency, Licenses, MemberUpdated
 from contracts.catalog import Catalog
-from contracts.events import (
-    AddOnPurchased,
-    BilledDays,
-    FeatureRequested,
-    InvoiceIssued,
-    InvoiceKind,
-    InvoiceLine,
-    NotificationRequested,
-    Period,
-    Person,
-    ProrationRule,
-    QuoteRequested,
-    Share,
-    Terms,
-    TrialStarted,
-)
+from contracts.events import AddOnPurchased, FeatureRequested, Person, QuoteRequested, Terms, TrialStarted
+from contracts.invoices import BilledDays, InvoiceIssued, InvoiceKind, InvoiceLine, Period, ProrationRule, Share
 from contracts.money import Money
+from contracts.notices import NotificationRequested
 from services.notifications.account import NotifiedAccount
 from services.notifications.domain import NotificationsDecider
 from tests.scenario import Scenario

@@ -3,8 +3,9 @@
 import pytest
 
 from contracts.accounts import AccountManager
-from contracts.events import InvoiceKind, NotificationRequested, Recipient
 from contracts.identity import derive_id
+from contracts.invoices import InvoiceKind
+from contracts.notices import NotificationRequested, Recipient
 from tests.notifications.messages import (
     ANALYTICS,
     START,

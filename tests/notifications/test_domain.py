@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from contracts.commands import RequestFeature
-from contracts.events import NotificationRequested, Recipient, Template, TrialEnded
+from contracts.events import TrialEnded
 from contracts.identity import derive_id
+from contracts.notices import NotificationRequested, Recipient, Template
 from services.runtime.decision import Accepted, TimerDue
 from tests.notifications.messages import (
     ACCOUNT,

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.events import FeatureRequested, NotificationRequested, Template
+from contracts.events import FeatureRequested
+from contracts.notices import NotificationRequested, Template
 from contracts.payload import Payload
 from tests.notifications.messages import AI, ANALYTICS, DAY, HOUR, asks, member, owner, story
 from tests.scenario import Scenario

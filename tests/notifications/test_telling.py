@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contracts.events import NotificationRequested, Recipient
+from contracts.notices import NotificationRequested, Recipient
 from services.notifications.account import PAGE_SIZE
 from tests.notifications.messages import (
     AI,

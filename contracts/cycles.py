@@ -74,4 +74,9 @@ def local_midnight(day: date, timezone: str) -> datetime:
     Where clocks are put forward over midnight, or a zone skips the whole day, that is the moment of the change; where
     midnight comes twice, the first.
     """
-    return datetime.combine(day, time.min, _zone(timezone)).astimezone(UTC)
+    return local_instant(day, time.min, timezone)
+
+
+def local_instant(day: date, at: time, timezone: str) -> datetime:
+    """Return the UTC instant of a wall-clock time in `timezone`: the first of two, or the next where there is none."""
+    return datetime.combine(day, at, _zone(timezone)).astimezone(UTC)

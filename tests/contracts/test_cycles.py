@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contracts.accounts import BillingFrequency
-from services.billing.cycles import (
+from contracts.cycles import (
     Cycle,
     cycle_containing,
     local_date,

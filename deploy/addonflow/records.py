@@ -4,7 +4,6 @@ More tolerant than the services' codec on purpose: a watcher is for looking at w
 """
 
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,8 +11,9 @@ from typing import Any, Final
 from aiokafka import ConsumerRecord
 
 from contracts.envelope import STRUCTURED_CONTENT_TYPE
-from contracts.money import Money
+from deploy.addonflow.words import short_type, words_of
 
+REFUSALS: Final = ("CommandRejected", "CreditRejected")
 _WORDS_MAX = 160
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -72,20 +72,6 @@ def _json_object(value: bytes | None) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def short_type(ce_type: str) -> str:
-    """Return "PurchaseAddOn" for "addons.PurchaseAddOn.v1"."""
-    parts = ce_type.split(".")
-    return parts[1] if len(parts) == 3 else ce_type  # noqa: PLR2004 - context, name, version
-
-
-def money(value: Any) -> str:
-    """Return an amount as on the wire for people: "11.97 USD"."""
-    try:
-        return str(Money.model_validate(value))
-    except ValueError:
-        return json.dumps(value)
-
-
 def essence(seen: Seen) -> str:
     """Return the essential of a record in a few words: who, what, why, how much."""
     if "dlq_reason" in seen.attributes:
@@ -93,7 +79,7 @@ def essence(seen: Seen) -> str:
         return _cut(f"{seen.attributes['dlq_reason']}: {seen.attributes.get('dlq_detail', '')} (from {origin})")
     if seen.data is None:
         return _cut(f"not a JSON object: {seen.value!r}" if seen.value is not None else "no value (tombstone)")
-    return _cut(_words(seen.type, seen.data))
+    return _cut(words_of(seen.type, seen.data))
 
 
 def _cut(text: str) -> str:
@@ -104,95 +90,3 @@ def _cut(text: str) -> str:
 class _Blank(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return "?"
-
-
-def _words(kind: str, data: dict[str, Any]) -> str:
-    try:
-        words: str = _WORDS.get(kind, _plain)(data)
-    except (KeyError, TypeError, AttributeError, IndexError):
-        return _plain(data)
-    return words
-
-
-def _plain(data: dict[str, Any]) -> str:
-    return json.dumps({name: value for name, value in data.items() if name != "account_id"}, ensure_ascii=False)
-
-
-def _account(data: dict[str, Any]) -> str:
-    seats = data["licenses"]["standard"] + data["licenses"].get("additional", 0)
-    paid = f"{data['billing']['frequency']} in {data['currency']}"
-    managed = ", sales-managed" if data["sales_managed"] else ""
-    return f"{data['name']}: {data['status']}, {seats} seats, {paid}{managed}"
-
-
-def _member(data: dict[str, Any]) -> str:
-    return f"{data['user_id']} is {data['role']}, {data['status']}"
-
-
-def _command(data: dict[str, Any]) -> str:
-    note = f": “{data['note']}”" if data.get("note") else ""
-    return f"{data['add_on']} by {data['user_id']}{note}"
-
-
-def _rejected(data: dict[str, Any]) -> str:
-    instead = f" (instead: {', '.join(data['allowed_instead'])})" if data.get("allowed_instead") else ""
-    return f"{data['reason']} for {data['user_id']}: {data['message']}{instead}"
-
-
-def _accepted(data: dict[str, Any]) -> str:
-    count = len(data["events"])
-    return f"{short_type(data['command_type'])} of {data['user_id']}, {count} {'event' if count == 1 else 'events'}"
-
-
-def _purchased(data: dict[str, Any]) -> str:
-    terms = data["terms"]
-    seats = terms["licenses"]["standard"] + terms["licenses"].get("additional", 0)
-    price = f"{seats} seats at {money(terms['unit_price'])} {terms['frequency']}"
-    return f"{data['add_on']} by {data['purchased_by']['user_id']}, {price}, from {data['effective_date']}"
-
-
-def _invoice(data: dict[str, Any]) -> str:
-    lines = "; ".join(f"{line['add_on']} {money(line['amount'])}" for line in data["lines"])
-    return f"{data['invoice_number']} {data['kind']}: {money(data['total'])} ({lines})"
-
-
-def _notification(data: dict[str, Any]) -> str:
-    people = ", ".join(str(who.get("user_id") or who.get("email") or who.get("name")) for who in data["recipients"])
-    said = data["data"]
-    roles = ", ".join(f"{role} {count}" for role, count in said.get("roles", {}).items())
-    counts = f", {said['people']} people ({roles})" if "people" in said else ""
-    total = f", {money(said['total'])}" if "total" in said else ""
-    return f"{data['template']} to {people}{counts}{total}"
-
-
-def _trial(data: dict[str, Any]) -> str:
-    return f"{data['add_on']} by {data['started_by']['user_id']} until {data['ends_at']}"
-
-
-def _ended(data: dict[str, Any]) -> str:
-    return f"{data['add_on']}: {data['reason']}"
-
-
-def _requested(data: dict[str, Any]) -> str:
-    person = data["requested_by"]
-    note = f": “{data['note']}”" if data.get("note") else ""
-    return f"{data['add_on']} by {person['user_id']} ({person['role']}){note}"
-
-
-_WORDS: Final[Mapping[str, Callable[[dict[str, Any]], str]]] = {
-    "AccountUpdated": _account,
-    "MemberUpdated": _member,
-    "PurchaseAddOn": _command,
-    "RequestQuote": _command,
-    "StartTrial": _command,
-    "RequestFeature": _command,
-    "CommandAccepted": _accepted,
-    "CommandRejected": _rejected,
-    "AddOnPurchased": _purchased,
-    "InvoiceIssued": _invoice,
-    "NotificationRequested": _notification,
-    "TrialStarted": _trial,
-    "TrialEnded": _ended,
-    "FeatureRequested": _requested,
-    "QuoteRequested": _requested,
-}

@@ -10,10 +10,10 @@ from contextlib import AsyncExitStack
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from contracts.topics import RESULTS
+from contracts.topics import BILLING_RESULTS, RESULTS
 from deploy.addonflow import connections
 from deploy.addonflow.messages import Outbound
-from deploy.addonflow.records import Seen, see
+from deploy.addonflow.records import REFUSALS, Seen, see
 from services.runtime.clock import SystemClock
 from services.runtime.settings import Settings
 
@@ -46,7 +46,8 @@ async def send(
     """
     async with AsyncExitStack() as stack:
         admin = await stack.enter_async_context(connections.admin(settings, connect_seconds))
-        results = [settings.namespace + RESULTS.name] if wait_seconds is not None else []
+        answered_on = (RESULTS, BILLING_RESULTS) if wait_seconds is not None else ()
+        results = [settings.namespace + topic.name for topic in answered_on]
         targets = sorted({settings.namespace + message.topic.name for message in messages})
         partitions = await connections.partitions_of(admin, [*targets, *results])
         answers = None
@@ -76,7 +77,7 @@ async def _await_answers(
                     if command_id in waiting:
                         waiting.discard(command_id)
                         on_answer(seen)
-                        status = max(status, REJECTED if seen.type == "CommandRejected" else ACCEPTED)
+                        status = max(status, REJECTED if seen.type in REFUSALS else ACCEPTED)
     except TimeoutError:
         return UNANSWERED
     return status

@@ -9,10 +9,11 @@ from rich.text import Text
 from contracts.topics import BY_NAME, TOPICS, dead_letter_topics
 from deploy.addonflow import connections
 from deploy.addonflow.messages import BadInput
-from deploy.addonflow.records import Seen, essence, see
+from deploy.addonflow.records import REFUSALS, Seen, essence, see
 from services.runtime.settings import Settings
 
-_COLORS = dict(zip(BY_NAME, ("blue", "cyan", "green", "yellow", "magenta", "bright_blue"), strict=True))
+_PALETTE = ("blue", "cyan", "bright_cyan", "green", "yellow", "magenta", "bright_magenta", "bright_blue")
+_COLORS = dict(zip(BY_NAME, _PALETTE, strict=True))
 _POLL_MS = 200
 
 
@@ -58,7 +59,7 @@ async def follow(
 
 def as_line(seen: Seen) -> Text:
     """Return a record as one colored line: time, topic, account, type, what it says."""
-    refused = seen.type == "CommandRejected" or "dlq_reason" in seen.attributes
+    refused = seen.type in REFUSALS or "dlq_reason" in seen.attributes
     color = "red" if refused else _COLORS.get(seen.topic, "white")
     line = Text(no_wrap=True, overflow="ignore")
     line.append(f"{seen.time:%H:%M:%S}.{seen.time.microsecond // 1_000:03d} ", "dim")

@@ -3,6 +3,7 @@
 Outages are real: the container is killed, or stands still. What is in flight then is what is checked afterwards.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
@@ -17,6 +18,7 @@ from tests.e2e.services import ServiceProcess, until
 
 PURCHASES = 10
 STOP_SECONDS_MAX = 25
+A_MINUTE = 60
 QUICK = {
     "redis_timeout_seconds": 1,
     "kafka_request_timeout_ms": 5_000,
@@ -119,6 +121,24 @@ def test_a_server_away_in_the_middle_blocks_and_drops_nothing(
         process.until_ready()
         assert process.terminate() == 0
     load.assert_invoiced_once(deployment, 6 * PURCHASES)
+
+
+def test_a_server_away_for_a_minute_is_waited_for(deployment: Deployment, server: Kafka | Valkey) -> None:
+    """With the settings of production, a minute without Kafka or Redis in the middle of the work loses nothing."""
+    with ServiceProcess("billing", deployment.settings(batch_records_max=10, relay_records_max=1)) as process:
+        process.until_ready()
+        deployment.send(*load.purchases(1, 5 * PURCHASES))
+        until("the first invoice", lambda: bool(deployment.read(BILLING)), 30)
+        with killed(server):
+            gone = time.monotonic()
+            assert process.until_unready().startswith("cannot ")
+            until("a minute has passed", lambda: time.monotonic() - gone >= A_MINUTE, A_MINUTE + 10)
+            assert process.get("/livez")[0] == 200
+            assert process.running
+        deployment.until_at_rest("billing", seconds=120)
+        process.until_ready()
+        assert process.terminate() == 0
+    load.assert_invoiced_once(deployment, 5 * PURCHASES)
 
 
 @pytest.mark.parametrize("outage", [killed, frozen])

@@ -151,7 +151,7 @@ def redis_server(**settings: str) -> Iterator[str]:
                 )
             yield url
         finally:
-            process.terminate()
+            process.kill()  # told to end while it writes its first append-only file, it would not
             process.wait(timeout=30)
 
 

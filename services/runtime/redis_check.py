@@ -1,6 +1,7 @@
 """Refuses to run on a Redis that may forget what it acknowledged, and fixes the number of partitions for good."""
 
 from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError, ResponseError
 
 from services.runtime.errors import ConfigurationError
 from services.runtime.keys import deployment_key
@@ -10,8 +11,16 @@ DURABLE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "no
 
 
 async def unsafe_settings(redis: Redis) -> list[str]:
-    """Return what is set otherwise than durability needs: ["appendonly is no, set it to yes", …]."""
-    found = {name: (await redis.config_get(name)).get(name) for name in DURABLE}
+    """Return what is set otherwise than durability needs: ["appendonly is no, set it to yes", …].
+
+    A server that lets nobody see its settings (managed ones do) counts as unsafe: who knows it to be durable says so.
+    """
+    try:
+        found = {name: (await redis.config_get(name)).get(name) for name in DURABLE}
+    except ResponseError as error:
+        if isinstance(error, NoPermissionError) or "unknown command" in str(error).lower():
+            return [f"its settings cannot be seen ({error}), permit CONFIG GET"]
+        raise
     return [f"{name} is {found[name]}, set it to {value}" for name, value in DURABLE.items() if found[name] != value]
 
 

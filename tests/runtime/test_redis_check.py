@@ -47,6 +47,19 @@ async def test_an_unsafe_server_is_refused(server: Redis, namespace: str, name: 
     await check_redis(server, settings(namespace, allowed=True))
 
 
+async def test_a_server_that_hides_its_settings_is_refused(server: Redis, namespace: str) -> None:
+    """Where CONFIG is forbidden nobody sees the durability: refused in one line, or started at one's own risk."""
+    await server.acl_setuser("blind", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-config"])
+    connection = server.connection_pool.connection_kwargs
+    async with Redis(host=connection["host"], port=connection["port"], username="blind", password="any") as blind:
+        with pytest.raises(
+            ConfigurationError, match=r"its settings cannot be seen .* permit CONFIG GET; or set ADDONFLOW"
+        ):
+            await check_redis(blind, settings(namespace))
+        await check_redis(blind, settings(namespace, allowed=True))
+    await server.acl_deluser("blind")
+
+
 async def test_everything_unsafe_is_said_at_once(server: Redis, namespace: str) -> None:
     """An operator learns all that is wrong from one start."""
     for name, value in UNSAFE:

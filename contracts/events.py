@@ -164,6 +164,7 @@ class SubscriptionModified(Payload):
     licenses_from: date
     terms: Terms
     terms_from: date
+    follows_account: Annotated[bool, Field(description="whether the licenses follow the account's")] = True
     cause: Annotated[str, Field(description="account or back_office")]
     by: Staff | None = None
 

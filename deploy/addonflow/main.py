@@ -1,28 +1,15 @@
-"""The `addonflow` command line: what each command takes, and which exit status its outcome has.
+"""The `addonflow` command line: what each command takes."""
 
-0 done · 1 the outcome is not as wished (refused, examination failed, story differs) · 2 wrong usage, or no answer ·
-69 a server is away · 70 a part ended by itself · 78 the configuration cannot be used. An error is one line on stderr.
-"""
-
-import asyncio
 import importlib
-import logging
-from collections.abc import Coroutine
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
-from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from deploy.addonflow.connections import Unreachable
-from deploy.addonflow.messages import BadInput
-from deploy.addonflow.processes import ChildFailed
-from services.runtime.errors import ConfigurationError
-from services.runtime.settings import Settings
-
-EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_CHILD, EXIT_CONFIGURATION = 2, 69, 70, 78
+from deploy.addonflow.clock_command import clock_app
+from deploy.addonflow.command import Kafka, RedisUrl, run_to_end, settings_of
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,11 +19,7 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(no_args_is_help=True, help="The topics of a deployment.")
 app.add_typer(topics_app, name="topics")
-
-Kafka = Annotated[
-    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Brokers; else ADDONFLOW_KAFKA_BOOTSTRAP.")
-]
-RedisUrl = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Redis; else ADDONFLOW_REDIS_URL.")]
+app.add_typer(clock_app, name="clock")
 
 
 class Service(StrEnum):
@@ -45,36 +28,6 @@ class Service(StrEnum):
     ENTITLEMENTS = "entitlements"
     BILLING = "billing"
     NOTIFICATIONS = "notifications"
-
-
-def _settings(kafka: str | None = None, redis: str | None = None) -> Settings:
-    given = {"kafka_bootstrap": kafka, "redis_url": redis}
-    return Settings.load().model_copy(update={name: text for name, text in given.items() if text is not None})
-
-
-def _say(message: str, status: int) -> NoReturn:
-    typer.echo(f"addonflow: {message}", err=True)
-    raise typer.Exit(status)
-
-
-def _run(work: Coroutine[Any, Any, int]) -> NoReturn:
-    """Run a command to its exit status; turn every foreseen error into one line and a status."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would log is said in one line
-    try:
-        status = asyncio.run(work)
-    except ConfigurationError as error:
-        _say(str(error), EXIT_CONFIGURATION)
-    except BadInput as error:
-        _say(str(error), EXIT_USAGE)
-    except Unreachable as error:
-        _say(str(error), EXIT_UNAVAILABLE)
-    except KafkaError as error:
-        _say(f"Kafka: {error}", EXIT_UNAVAILABLE)
-    except ChildFailed as error:
-        _say(str(error), EXIT_CHILD)
-    except KeyboardInterrupt:
-        status = 130
-    raise typer.Exit(status)
 
 
 @app.command()
@@ -95,14 +48,14 @@ def create_topics(
     from deploy.addonflow.topics import create
 
     async def work() -> int:
-        settings = _settings(kafka)
+        settings = settings_of(kafka)
         created = await create(settings, replication_factor, wait)
         for name in created.new:
             typer.echo(f"created {name} with {settings.partitions} partitions")
         typer.echo(f"{len(created.new)} created, {len(created.existing)} there already")
         return 0
 
-    _run(work())
+    run_to_end(work())
 
 
 @app.command()
@@ -126,11 +79,11 @@ def send(
     from deploy.addonflow.send_command import messages_of, send_and_show
 
     async def work() -> int:
-        settings = _settings(kafka)
+        settings = settings_of(kafka)
         messages = messages_of(type_name, pairs or [], json_text, file, message_id, checked=not unchecked)
         return await send_and_show(settings, messages, timeout if wait else None)
 
-    _run(work())
+    run_to_end(work())
 
 
 @app.command()
@@ -153,7 +106,7 @@ def watch(
     async def work() -> int:
         console = Console(soft_wrap=True)
         following = watching.follow(
-            _settings(kafka),
+            settings_of(kafka),
             watching.choose_topics(topic or []),
             from_start=from_start,
             account_id=account,
@@ -166,7 +119,7 @@ def watch(
                 console.print(watching.as_line(seen))
         return 0
 
-    _run(work())
+    run_to_end(work())
 
 
 @app.command()
@@ -176,13 +129,49 @@ def doctor(kafka: Kafka = None, redis: RedisUrl = None) -> None:
     from deploy.addonflow.findings import failed
 
     async def work() -> int:
-        findings = await examine(_settings(kafka, redis))
+        findings = await examine(settings_of(kafka, redis))
         console = Console(soft_wrap=True)
         for finding in findings:
             console.print(finding.line())
         return int(failed(findings))
 
-    _run(work())
+    run_to_end(work())
+
+
+@app.command()
+def rebuild(
+    service: Annotated[Service, typer.Argument(help="Which service; it must be stopped.")],
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Switch although something differs.")] = False,
+    kafka: Kafka = None,
+    redis: RedisUrl = None,
+) -> None:
+    """Make a service's state in Redis again from the topics alone. 1 when it differs, and stays as it was."""
+    from deploy.addonflow.rebuild import rebuild as rebuild_service
+
+    run_to_end(rebuild_service(settings_of(kafka, redis), service.value, Console(soft_wrap=True), force=force))
+
+
+@app.command()
+def explain(
+    invoice: Annotated[str, typer.Argument(help="Its number, acme-000012.")],
+    *,
+    from_log: Annotated[bool, typer.Option("--from-log", help="Find it in the topic, not in billing's state.")] = False,
+    kafka: Kafka = None,
+    redis: RedisUrl = None,
+) -> None:
+    """Say how an invoice came to its amounts, and work each line out again. 1 when one contradicts itself."""
+    from deploy.addonflow.explain import explain as explain_invoice
+
+    run_to_end(explain_invoice(settings_of(kafka, redis), invoice, Console(soft_wrap=True), from_log=from_log))
+
+
+@app.command()
+def audit(kafka: Kafka = None, redis: RedisUrl = None) -> None:
+    """Check all charges against what was sold, and billing's state against the log. 0 when all is right."""
+    from deploy.addonflow.audit import audit as audit_billing
+
+    run_to_end(audit_billing(settings_of(kafka, redis), Console(soft_wrap=True)))
 
 
 @app.command()
@@ -191,6 +180,9 @@ def up(
     kafka_port: Annotated[int, typer.Option(min=1, max=65_535)] = 19_092,
     redis_port: Annotated[int, typer.Option(min=1, max=65_535)] = 16_379,
     http_port: Annotated[int, typer.Option(min=1, max=65_533, help="The first of three.")] = 18_081,
+    virtual_clock: Annotated[
+        bool, typer.Option("--virtual-clock", help="Time stands still until `addonflow clock` moves it.")
+    ] = False,
 ) -> None:
     """Run everything on this machine without Docker until Ctrl-C; the state is kept in a folder."""
     from deploy.addonflow.stack import Ports
@@ -200,17 +192,25 @@ def up(
     console = Console(soft_wrap=True)
 
     async def work() -> int:
-        return await keep_running(data.resolve(), Ports(kafka_port, redis_port, services), _settings(), console)
+        settings = settings_of()
+        settings = settings.model_copy(update={"virtual_clock": settings.virtual_clock or virtual_clock})
+        return await keep_running(data.resolve(), Ports(kafka_port, redis_port, services), settings, console)
 
-    _run(work())
+    run_to_end(work())
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    year: Annotated[
+        bool, typer.Option("--year", help="Play a year of three accounts, on a clock that is moved.")
+    ] = False,
+) -> None:
     """Start everything on free ports in a temporary folder and play the story. 0 when every outcome is as stated."""
     from deploy.addonflow.demo import demonstrate
+    from deploy.addonflow.year_demo import play_year
 
-    _run(demonstrate(Console(soft_wrap=True)))
+    play = play_year if year else demonstrate
+    run_to_end(play(Console(soft_wrap=True)))
 
 
 @app.command()
@@ -223,9 +223,9 @@ def story(
     from deploy.addonflow.demo import play_story
 
     async def work() -> int:
-        return await play_story(_settings(kafka), Console(soft_wrap=True), timeout, digest_wait)
+        return await play_story(settings_of(kafka), Console(soft_wrap=True), timeout, digest_wait)
 
-    _run(work())
+    run_to_end(work())
 
 
 def main() -> None:

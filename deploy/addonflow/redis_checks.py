@@ -1,7 +1,7 @@
 """Examines Redis: whether it keeps what it acknowledged, and the shards of each service."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from redis.asyncio import Redis
@@ -16,6 +16,7 @@ from services.runtime.keys import deployment_key
 from services.runtime.redis_check import unsafe_settings
 from services.runtime.settings import Settings
 from services.runtime.store import Store
+from services.runtime.virtual_clock import virtual_now
 
 SECOND_LOOK_SECONDS = 2
 _COUNTED_MAX = 1_000
@@ -31,9 +32,10 @@ async def check_redis_and_state(settings: Settings) -> list[Finding]:
         return [fail("Redis", f"ADDONFLOW_REDIS_URL: {error}", "set it to redis://host:port/0")]
     try:
         findings = await _server(redis, settings)
+        now = await virtual_now(redis, settings.namespace) or SystemClock().now()
         for service in READERS:
             findings += await _service(
-                Store(redis, settings.namespace, service, settings.partitions, 1), settings, service
+                Store(redis, settings.namespace, service, settings.partitions, 1), settings, service, now
             )
     except (RedisError, OSError, TimeoutError) as error:
         where = settings.redis_url.rpartition("@")[2].removeprefix("redis://")
@@ -88,12 +90,12 @@ async def _library(redis: Redis) -> Finding:
     return warn(subject, f"{functions.LIBRARY} is not loaded", "the first service of this release that starts loads it")
 
 
-async def _service(store: Store, settings: Settings, service: str) -> list[Finding]:
+async def _service(store: Store, settings: Settings, service: str, now: datetime) -> list[Finding]:
     shards = range(settings.partitions)
     return [
         await _gaps(store, shards, service),
         await _relay(store, shards, service),
-        await _timers(store, shards, service),
+        await _timers(store, shards, service, now),
     ]
 
 
@@ -138,9 +140,9 @@ def _about(count: int) -> str:
     return f"{count}" if count < _COUNTED_MAX else f"at least {count}"
 
 
-async def _timers(store: Store, shards: range, service: str) -> Finding:
+async def _timers(store: Store, shards: range, service: str, now: datetime) -> Finding:
     subject = f"{service} timers"
-    before_ms = to_milliseconds(SystemClock().now() - _OVERDUE)
+    before_ms = to_milliseconds(now - _OVERDUE)
     overdue = 0
     for shard in shards:
         overdue += len(await store.due_timers(shard, before_ms, _COUNTED_MAX))

@@ -9,13 +9,16 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from contracts.topics import READERS
 from deploy.addonflow import topics
 from deploy.addonflow.embedded import HOST, free_ports, require_servers, start_broker, start_valkey
 from deploy.addonflow.processes import Child, readiness, start_service, stop_all
+from deploy.addonflow.rest import reach_redis
 from services.runtime.settings import Settings
+from services.runtime.virtual_clock import move_clock
 
 READY_SECONDS = 60
 
@@ -56,7 +59,7 @@ class Stack:
         await stop_all(self.servers)
 
 
-def environment(ports: Ports, service: str, extra: Mapping[str, str]) -> dict[str, str]:
+def environment(ports: Ports, service: str, extra: Mapping[str, str], *, virtual_clock: bool) -> dict[str, str]:
     """Return the variables of one service: `extra` first, so that addresses are always the stack's own."""
     return {
         **extra,
@@ -65,6 +68,7 @@ def environment(ports: Ports, service: str, extra: Mapping[str, str]) -> dict[st
         "ADDONFLOW_REDIS_URL": f"redis://{HOST}:{ports.redis}/0",
         "ADDONFLOW_HTTP_HOST": HOST,
         "ADDONFLOW_HTTP_PORT": str(ports.services[service]),
+        "ADDONFLOW_VIRTUAL_CLOCK": str(virtual_clock).lower(),
     }
 
 
@@ -80,11 +84,13 @@ async def running(
     settings: Settings,
     extra: Mapping[str, str],
     report: Callable[[str], None] = lambda _: None,
+    begins: datetime | None = None,
 ) -> AsyncIterator[Stack]:
     """Start a deployment in `folder`, yield it when every service is ready, and stop it however the block ends.
 
     `settings` without addresses (they come from `ports`); `extra` are more variables for the services. `report` is told
-    each step. ChildFailed with the last log lines when a part does not come up.
+    each step. With `settings.virtual_clock` time stands still, at first at `begins`, else at the machine's time.
+    ChildFailed with the last log lines when a part does not come up.
     """
     require_servers()
     address = {"kafka_bootstrap": f"{HOST}:{ports.kafka}", "redis_url": f"redis://{HOST}:{ports.redis}/0"}
@@ -94,9 +100,13 @@ async def running(
         stack.servers.append(await start_valkey(ports.redis, folder / "valkey", stack.logs))
         stack.servers.append(await start_broker(ports.kafka, stack.logs))
         await topics.create(stack.settings, replication_factor=1)
+        if begins is not None:
+            async with reach_redis(stack.settings) as redis:
+                await move_clock(redis, stack.settings.namespace, begins)
         report("starting entitlements, billing and notifications")
         for service in READERS:
-            stack.services.append(await start_service(service, environment(ports, service, extra), stack.logs))
+            variables = environment(ports, service, extra, virtual_clock=settings.virtual_clock)
+            stack.services.append(await start_service(service, variables, stack.logs))
         await asyncio.gather(*(_until_ready(child, ports.services[child.name]) for child in stack.services))
         yield stack
     finally:

@@ -17,6 +17,8 @@ from services.runtime.errors import ConfigurationError
 from services.runtime.settings import Settings
 
 EXIT_CHILD_ENDED = 70  # EX_SOFTWARE of sysexits.h
+_LONGEST_DAY_SECONDS = 25 * 3_600  # from one 09:00 to the next where clocks are put back
+_MOVE_THE_CLOCK = "addonflow clock show\n  addonflow clock advance 31d"
 
 
 async def keep_running(folder: Path, ports: Ports, settings: Settings, console: Console) -> int:
@@ -59,9 +61,15 @@ def _sole_user_of(folder: Path) -> Iterator[None]:
         yield
 
 
+def _digest_wait_seconds(settings: Settings) -> int:
+    delay_seconds = _LONGEST_DAY_SECONDS if settings.digest_delay_seconds is None else settings.digest_delay_seconds
+    return delay_seconds + 10
+
+
 def _introduce(running: Stack, folder: Path, console: Console) -> None:
     health = "  ".join(f"{name} http://{HOST}:{port}/readyz" for name, port in running.ports.services.items())
     kafka = running.settings.kafka_bootstrap
+    story = f"addonflow story --kafka {kafka} --digest-wait {_digest_wait_seconds(running.settings)}"
     console.print(
         f"""
 [bold green]addonflow is up.[/] State and logs are in {folder}; Ctrl-C stops everything.
@@ -75,7 +83,7 @@ In another terminal:
   export ADDONFLOW_KAFKA_BOOTSTRAP={kafka} ADDONFLOW_REDIS_URL={running.settings.redis_url}
   addonflow watch --from-start
   addonflow send PurchaseAddOn account_id=acme user_id=olivia add_on=analytics_plus --wait
-  addonflow story --kafka {kafka} --digest-wait {running.settings.digest_delay_seconds + 10}
+  {_MOVE_THE_CLOCK if running.settings.virtual_clock else story}
   addonflow doctor
 """,
         highlight=False,

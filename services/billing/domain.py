@@ -1,54 +1,36 @@
-"""What billing decides and remembers: one purchase, one invoice, at once.
+"""What billing decides: it charges what entitlements says an account has, and gives back what the back office says.
 
-    AddOnPurchased   -> InvoiceIssued (immediate), from the first billed day to the end of the cycle containing it
-    anything else    -> Ignored
+    AddOnPurchased        -> InvoiceIssued (immediate), through the end of the period that contains the first billed day
+    timer `renewal`       -> InvoiceIssued (renewal) for what begins at that midnight
+    SubscriptionModified  -> InvoiceIssued (adjustment) for seats that no paid period has; fewer wait for the next one
+    SubscriptionCanceled  -> InvoiceIssued (credit) for paid days that are not used
+    IssueCredit           -> InvoiceIssued (credit), or a refusal
+    AccountUpdated        -> nothing; the base plan is billed with the renewals
+    anything else         -> Ignored
 
 What stays true:
-- A subscription's purchase is billed once: its row names the invoice, and a purchase that finds the row is ignored.
+- Cycles that began before an event happened are charged before it, with the seats of their time, in the same decision.
+- A subscription's purchase is billed once (its row names the invoice), and each day of it once (`paid_until`).
 - Invoice numbers of an account are 1, 2, 3 … without a gap: the number and the invoice are stored in one commit.
-- The amount comes from the terms the purchase carries, never from a price list.
-- A line holds its own derivation, and an invoice's total is the sum of its rounded lines.
+- Amounts come from the terms that events carry, never from a price list; every line holds its own derivation.
+- No invoice gives back more than it charged.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 
-from contracts.cycles import cycle_containing
-from contracts.events import AddOnPurchased, Terms
-from contracts.invoices import BilledDays, InvoiceIssued, InvoiceKind, InvoiceLine, Period, ProrationRule
-from contracts.payload import Value
-from services.billing.proration import amount, days_in_words, share_to_end
-from services.runtime.decision import Accepted, Cause, Decision, Document, Ignored, Message, Row, State
+from contracts.accounts import AccountUpdated
+from contracts.backoffice import IssueCredit
+from contracts.events import AddOnPurchased, SubscriptionCanceled, SubscriptionModified
+from contracts.invoices import InvoiceIssued, InvoiceKind, ProrationRule
+from services.billing import account
+from services.billing.account import RENEWAL, BillingAccount, InvoiceRow, SubscriptionRow, invoice_row, subscription_row
+from services.billing.charges import Charging
+from services.billing.credits import credited_rows, credits_of_unused_days, decide_credit, rows_to_credit
+from services.runtime.decision import Accepted, Cause, Decision, Ignored, Message, NeedsRows, Row, State, TimerDue
 
-
-class ActiveSubscription(Value):
-    """What an account pays for from its first billed day on, as agreed at the purchase."""
-
-    subscription_id: str
-    effective_date: date
-    terms: Terms
-
-
-class BillingAccount(Document):
-    """An account as billing knows it. `subscriptions` is by add-on id, so the catalog bounds it."""
-
-    next_number: int = 1
-    subscriptions: Mapping[str, ActiveSubscription] = {}
-
-
-class InvoiceRow(Row):
-    """An issued invoice, as published: row `invoice:<n>`, n counting 1, 2, 3 … in the account."""
-
-    invoice: InvoiceIssued
-
-
-class SubscriptionRow(Row):
-    """The invoice that billed a subscription's purchase: row `subscription:<subscription id>`."""
-
-    invoice_number: str
-
-
+Known = State[BillingAccount]
 _ROW_TYPES: Mapping[str, type[Row]] = {"invoice": InvoiceRow, "subscription": SubscriptionRow}
 
 
@@ -56,7 +38,7 @@ _ROW_TYPES: Mapping[str, type[Row]] = {"invoice": InvoiceRow, "subscription": Su
 class BillingDecider:
     """Billing's decisions. `rule` is the deployment's way to count a part of a cycle; each line records it.
 
-    `payment_terms_days`: an invoice is due so many days after the first billed day, as a local date.
+    `payment_terms_days`: a charge is due so many days after its first day, as a local date.
     """
 
     document = BillingAccount
@@ -70,76 +52,112 @@ class BillingDecider:
         return BillingAccount()
 
     def rows(self, message: Message) -> tuple[str, ...]:
-        """Name the row that says whether a purchase was billed before; nothing else needs one."""
-        return (_subscription_row(message.subscription_id),) if isinstance(message, AddOnPurchased) else ()
-
-    def decide(self, state: State[BillingAccount], message: Message, cause: Cause, now: datetime) -> Decision:
-        """Bill a purchase with one invoice issued `now`; ignore one that has its invoice, and everything else."""
-        if not isinstance(message, AddOnPurchased):
-            return Ignored(f"{cause.type} is not billed")
-        billed: SubscriptionRow | None = state.row(_subscription_row(message.subscription_id))
-        if billed is not None:
-            return Ignored(f"subscription {message.subscription_id} was billed by {billed.invoice_number}")
-        line = self._line(message)
-        invoice = InvoiceIssued(
-            account_id=message.account_id,
-            invoice_number=f"{message.account_id}-{state.document.next_number:06d}",
-            kind=InvoiceKind.IMMEDIATE,
-            issued_at=now,
-            due_date=message.effective_date + timedelta(days=self.payment_terms_days),
-            currency=line.amount.currency,
-            lines=(line,),
-            total=line.amount,
-        )
-        return Accepted((invoice,))
-
-    def evolve(self, state: State[BillingAccount], message: Message) -> State[BillingAccount]:
-        """Remember the subscription of a purchase; count and keep an invoice."""
+        """Name the row of a purchase, and those of the invoices that are credited; nothing else needs one."""
         match message:
             case AddOnPurchased():
-                active = ActiveSubscription(
-                    subscription_id=message.subscription_id, effective_date=message.effective_date, terms=message.terms
-                )
-                return state.with_document(subscriptions={**state.document.subscriptions, message.add_on: active})
+                return (subscription_row(message.subscription_id),)
+            case IssueCredit():
+                number = account.number_of(message.invoice_number, message.account_id)
+                return () if number is None else (invoice_row(number),)
             case InvoiceIssued():
-                return _with_invoice(state, message)
+                return credited_rows(message)
+        return ()
+
+    def decide(self, state: Known, message: Message, cause: Cause, now: datetime) -> Decision:
+        """Charge, credit or refuse; what is issued is issued `now`."""
+        match message:
+            case AddOnPurchased() | SubscriptionModified() | SubscriptionCanceled():
+                return self._decide_event(state, message, now)
+            case TimerDue(name=name) if name == RENEWAL:
+                return self._decide_renewal(state, message, now)
+            case IssueCredit():
+                (name,) = self.rows(message) or ("",)
+                return decide_credit(state.document, message, state.row(name) if name else None, now)
+            case AccountUpdated(revision=revision):
+                known = state.document.account_revision
+                return Accepted() if revision > known else Ignored(f"revision {revision} is not newer than {known}")
+        return Ignored(f"{cause.type} is not billed")
+
+    def evolve(self, state: Known, message: Message) -> Known:
+        """Remember a fact or an event; count and keep an invoice."""
+        document = state.document
+        match message:
+            case AccountUpdated():
+                return state._replace(document=account.with_account(document, message))
+            case AddOnPurchased():
+                return state._replace(document=account.with_purchase(document, message))
+            case SubscriptionModified():
+                return state._replace(document=account.with_change(document, message))
+            case SubscriptionCanceled():
+                return state._replace(document=account.with_end(document, message))
+            case InvoiceIssued():
+                return _with_rows(state, message)._replace(document=account.with_invoice(document, message))
         return state
 
-    def _line(self, purchase: AddOnPurchased) -> InvoiceLine:
-        terms, first_day = purchase.terms, purchase.effective_date
-        cycle = cycle_containing(terms.cycle_anchor, terms.frequency, first_day)
-        share = share_to_end(self.rule, terms, cycle, first_day, purchase.purchased_at)
-        days = BilledDays(billed=(cycle.end - first_day).days, in_cycle=cycle.days)
-        period = Period(from_=first_day, to=cycle.end)
-        return InvoiceLine(
-            subscription_id=purchase.subscription_id,
-            add_on=purchase.add_on,
-            description=_description(purchase.add_on, period, days, terms.licenses.total),
-            period=period,
-            quantity=terms.licenses,
-            unit_price=terms.unit_price,
-            days=days,
-            share=share,
-            price_version=terms.price_version,
-            rule=self.rule,
-            timezone=terms.timezone,
-            amount=amount(terms.unit_price, terms.licenses.total, share),
-        )
+    def _decide_event(
+        self, state: Known, event: AddOnPurchased | SubscriptionModified | SubscriptionCanceled, now: datetime
+    ) -> Decision:
+        match event:
+            case AddOnPurchased():
+                return self._decide_purchase(state, event, now)
+            case SubscriptionModified():
+                return self._decide_change(state, event, now)
+            case SubscriptionCanceled():
+                return self._decide_end(state, event, now)
+
+    def _decide_purchase(self, state: Known, event: AddOnPurchased, now: datetime) -> Decision:
+        billed: SubscriptionRow | None = state.row(subscription_row(event.subscription_id))
+        if billed is not None:
+            return Ignored(f"subscription {event.subscription_id} was billed by {billed.invoice_number}")
+        charging = self._charging(event.account_id, now)
+        missed, document = charging.renewals_until(state.document, event.purchased_at)
+        return Accepted((*missed, charging.purchase(document, event)))
+
+    def _decide_renewal(self, state: Known, timer: TimerDue, now: datetime) -> Decision:
+        due = state.document.timers.get(RENEWAL)
+        if due is None:
+            return Ignored("nothing is to be renewed")
+        if due > timer.due:
+            return Accepted()  # charged meanwhile: to ignore it would remove the timer of the next cycle
+        return Accepted(self._charging(timer.account_id, now).renewals(state.document))
+
+    def _decide_change(self, state: Known, event: SubscriptionModified, now: datetime) -> Decision:
+        found = state.document.subscription(event.subscription_id)
+        if found is None:
+            return Ignored(f"subscription {event.subscription_id} is not known")
+        if event.licenses_from < found[1].licenses_from:
+            return Ignored(f"subscription {event.subscription_id} was changed later than this")
+        charging = self._charging(event.account_id, now)
+        missed, document = charging.renewals_until(state.document, event.modified_at)
+        return Accepted((*missed, *charging.adjustments(document, event)))
+
+    def _decide_end(self, state: Known, event: SubscriptionCanceled, now: datetime) -> Decision:
+        ending = account.with_end(state.document, event)
+        found = ending.subscription(event.subscription_id)
+        if found is None:
+            return Ignored(f"subscription {event.subscription_id} is not known")
+        if ending == state.document:
+            return Ignored(f"subscription {event.subscription_id} ends on {found[1].ends_on} already")
+        missed, document = self._charging(event.account_id, now).renewals_until(ending, event.canceled_at)
+        names = rows_to_credit(found[1], state)
+        if names:
+            return NeedsRows(names)
+        return Accepted((*missed, *credits_of_unused_days(document, event, state, now)))
+
+    def _charging(self, account_id: str, now: datetime) -> Charging:
+        return Charging(self.rule, self.payment_terms_days, account_id, now)
 
 
-def _subscription_row(subscription_id: str) -> str:
-    return f"subscription:{subscription_id}"
-
-
-def _with_invoice(state: State[BillingAccount], invoice: InvoiceIssued) -> State[BillingAccount]:
-    number = state.document.next_number
-    state = state.with_document(next_number=number + 1).with_row(f"invoice:{number}", InvoiceRow(invoice=invoice))
-    billed = SubscriptionRow(invoice_number=invoice.invoice_number)
-    for line in invoice.lines if invoice.kind is InvoiceKind.IMMEDIATE else ():
-        state = state.with_row(_subscription_row(line.subscription_id), billed)
+def _with_rows(state: Known, invoice: InvoiceIssued) -> Known:
+    state = state.with_row(invoice_row(state.document.next_number), InvoiceRow(invoice=invoice))
+    for line in invoice.lines:
+        if invoice.kind is InvoiceKind.IMMEDIATE:
+            billed = SubscriptionRow(invoice_number=invoice.invoice_number)
+            state = state.with_row(subscription_row(line.subscription_id), billed)
+        elif line.credits is not None:
+            number = account.number_of(line.credits, invoice.account_id)
+            name = invoice_row(number or 0)
+            row: InvoiceRow = state.row(name)
+            credited = row.credited - line.amount.amount_minor
+            state = state.with_row(name, row.model_copy(update={"credited": credited}))
     return state
-
-
-def _description(add_on: str, period: Period, days: BilledDays, seats: int) -> str:
-    counted = f"{days.billed} of {days.in_cycle} days" if seats else "no seats to charge for"
-    return f"{add_on}, {days_in_words(period.from_, period.to)}, {counted}"

@@ -16,7 +16,7 @@ from fractions import Fraction
 from contracts.accounts import BillingFrequency
 from contracts.cycles import Cycle, cycle_containing, local_date, local_midnight, months_between
 from contracts.events import Terms
-from contracts.invoices import InvoiceLine, ProrationRule, Share
+from contracts.invoices import BASE_PLAN, InvoiceKind, InvoiceLine, ProrationRule, Share
 from contracts.money import Money, round_half_up
 
 _SECOND = timedelta(seconds=1)
@@ -57,22 +57,32 @@ def share_by_fixed_30(cycle: Cycle, anchor: date, billed_from: date, billed_to: 
     return _share(remaining, _DAYS_OF_EVERY_MONTH * months_between(cycle.start, cycle.end))
 
 
-def share_to_end(rule: ProrationRule, terms: Terms, cycle: Cycle, first_day: date, moment: datetime) -> Share:
-    """Return the share from a purchase to the end of the cycle it falls in.
+def share_between(
+    rule: ProrationRule, terms: Terms, cycle: Cycle, billed: tuple[date, date], moment: datetime | None = None
+) -> Share:
+    """Return the share of `cycle` that the local dates `billed` [first, end) are.
 
-    `first_day` is the first billed local date. Only the rule `second` looks at `moment`, the instant of the purchase:
-    it bills from there, or from the midnight that begins `first_day` when the two are not the same local day.
+    Only the rule `second` looks at `moment`, the instant of what is charged for: it counts from there when that is on
+    the first day, else from the midnight that begins it. It ends with the midnight that begins the end.
     """
+    first, end = billed
     match rule:
         case ProrationRule.DAY:
-            return share_by_day(cycle, first_day, cycle.end)
+            return share_by_day(cycle, first, end)
         case ProrationRule.FIXED_30:
-            return share_by_fixed_30(cycle, terms.cycle_anchor, first_day, cycle.end)
+            return share_by_fixed_30(cycle, terms.cycle_anchor, first, end)
         case ProrationRule.SECOND:
             zone = terms.timezone
-            start, end = local_midnight(cycle.start, zone), local_midnight(cycle.end, zone)
-            begins = moment if local_date(moment, zone) == first_day else local_midnight(first_day, zone)
-            return share_by_second(start, end, begins, end)
+            begins = local_midnight(first, zone)
+            if moment is not None and local_date(moment, zone) == first:
+                begins = moment
+            whole = (local_midnight(cycle.start, zone), local_midnight(cycle.end, zone))
+            return share_by_second(*whole, begins, local_midnight(end, zone))
+
+
+def share_to_end(rule: ProrationRule, terms: Terms, cycle: Cycle, first_day: date, moment: datetime) -> Share:
+    """Return the share from a purchase at `moment`, billed from `first_day` on, to the end of the cycle."""
+    return share_between(rule, terms, cycle, (first_day, cycle.end), moment)
 
 
 def amount(unit_price: Money, seats: int, share: Share) -> Money:
@@ -86,15 +96,27 @@ def recompute(line: InvoiceLine) -> Money:
     return amount(line.unit_price, line.quantity.total, line.share)
 
 
-def derivation(line: InvoiceLine) -> str:
+def derivation(line: InvoiceLine, kind: InvoiceKind | None = None) -> str:
     """Explain a line in one sentence: "17.95 USD x 1 seat x 20/30 days (30 Sep 2026 to 19 Oct 2026, UTC) = 11.97 USD".
 
-    The dates are the first and the last day paid for.
+    The dates are the first and the last day paid for. The line of an adjustment (say so by `kind`) names the seats that
+    came to those already paid; that of the base plan has no seats; a credit's names the invoice it gives back from.
     """
-    seats = f"{line.quantity.total} {'seat' if line.quantity.total == 1 else 'seats'}"
     share = f"{line.share.numerator}/{line.share.denominator} {_UNITS[line.rule]}"
-    dates = days_in_words(line.period.from_, line.period.to)
-    return f"{line.unit_price} x {seats} x {share} ({dates}, {line.timezone}) = {line.amount}"
+    dates = f"({days_in_words(line.period.from_, line.period.to)}, {line.timezone})"
+    if line.credits is not None:
+        if line.share.numerator == line.share.denominator == 1:
+            return f"{line.unit_price} of what {line.credits} charged {dates} = {line.amount}"
+        return f"{line.unit_price}, charged by {line.credits}, x {share} not used {dates} = {line.amount}"
+    if line.subscription_id == BASE_PLAN:
+        return f"{line.unit_price} for the base plan x {share} {dates} = {line.amount}"
+    count = seats_in_words(line.quantity.total, more=kind is InvoiceKind.ADJUSTMENT)
+    return f"{line.unit_price} x {count} x {share} {dates} = {line.amount}"
+
+
+def seats_in_words(count: int, *, more: bool = False) -> str:
+    """Say "1 seat", "12 seats", or "12 more seats"."""
+    return f"{count} {'more ' if more else ''}{'seat' if count == 1 else 'seats'}"
 
 
 def days_in_words(first: date, end: date) -> str:

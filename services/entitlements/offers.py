@@ -1,23 +1,26 @@
-"""How an account can come by an add-on: at today's list price, or by a quote; and the terms it buys on.
+"""How an account comes by an add-on: at today's list price, or by a quote; the terms it buys on, and how they change.
 
 Every account has exactly one of the two at any moment, so *Subscribe now* and *Request a quote* are never both open.
 Prices are the catalog's of the UTC date: the same moment has the same price for every account on earth.
 """
 
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from typing import Final
 
-from contracts.accounts import AccountUpdated, BillingFrequency, Licenses
+from contracts.accounts import AccountManager, AccountUpdated, BillingFrequency, Licenses
+from contracts.backoffice import ModifySubscription
 from contracts.catalog import AddOn, Catalog, ListPrice
 from contracts.events import Terms
 from contracts.money import Money
 from contracts.payload import Value
 
+QUOTED: Final = "quote:"
+BY_BACK_OFFICE: Final = "backoffice:"
+
 
 class AccountFacts(Value):
-    """What entitlements keeps of an account, as of `revision`; the name and the account manager are not its concern."""
+    """What entitlements keeps of an account, as of `revision`."""
 
     revision: int
     status: str
@@ -28,6 +31,7 @@ class AccountFacts(Value):
     licenses: Licenses
     frequency: BillingFrequency
     cycle_anchor: date
+    account_manager: AccountManager | None = None
 
     @classmethod
     def of(cls, fact: AccountUpdated) -> "AccountFacts":
@@ -42,6 +46,7 @@ class AccountFacts(Value):
             licenses=fact.licenses,
             frequency=fact.billing.frequency,
             cycle_anchor=fact.billing.cycle_anchor,
+            account_manager=fact.account_manager,
         )
 
 
@@ -87,11 +92,59 @@ def terms_of(account: AccountFacts, price: ListPrice) -> Terms:
     )
 
 
-def local_date(account: AccountFacts, instant: datetime) -> date:
-    """Return the account's date at that instant: the first billed day of a purchase."""
-    return instant.astimezone(_zone(account.timezone)).date()
+def is_negotiated(terms: Terms) -> bool:
+    """Whether staff set the price: then no price list changes it any more."""
+    return terms.price_version.startswith((QUOTED, BY_BACK_OFFICE))
 
 
-@lru_cache(maxsize=1_024)  # more than there are zones: the standard library itself keeps only eight in memory
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+def billed_as(
+    terms: Terms, in_force: Terms, currency: str, frequency: BillingFrequency, listed: ListPrice | None
+) -> Terms | None:
+    """Return the terms in another currency or frequency; None when nobody knows a price in those.
+
+    Terms that go back before a change took effect get back the price in force; any other takes the list price, unless
+    staff set the price: then only staff know another.
+    """
+    if (currency, frequency) == (in_force.currency, in_force.frequency):
+        version, price = in_force.price_version, in_force.unit_price
+    elif listed is None or is_negotiated(terms):
+        return None
+    else:
+        version, price = listed.version, listed.unit_price
+    changes = {"price_version": version, "unit_price": price, "currency": currency, "frequency": frequency}
+    return terms.model_copy(update=changes)
+
+
+def with_licenses(terms: Terms, licenses: Licenses) -> Terms:
+    """Return the terms for other seats."""
+    return terms.model_copy(update={"licenses": licenses})
+
+
+def terms_wanted(
+    wants: ModifySubscription,
+    cause_id: str,
+    terms: Terms,
+    in_force: Terms,
+    account: AccountFacts,
+    listed: ListPrice | None,
+) -> Terms | str:
+    """Return what `terms` become as staff want them, or a sentence that says why they cannot.
+
+    `listed` is the list price in the currency of `terms` and the frequency that is wanted. A price that staff set is
+    known by the command that did.
+    """
+    licenses = wants.licenses or (account.licenses if wants.follow_account else terms.licenses)
+    terms = with_licenses(terms, licenses)
+    if wants.cycle_anchor is not None:
+        terms = terms.model_copy(update={"cycle_anchor": wants.cycle_anchor})
+    price, frequency = wants.unit_price, wants.frequency or terms.frequency
+    if price is not None and (price.currency != terms.currency or price.amount_minor < 0):
+        return f"A unit price of this subscription is in {terms.currency} and not negative: correct it."
+    if frequency == terms.frequency and price in {None, terms.unit_price}:
+        return terms
+    if price is None:
+        return billed_as(terms, in_force, terms.currency, frequency, listed) or (
+            f"There is no {frequency} list price in {terms.currency} to take: state the unit price, too."
+        )
+    changes = {"price_version": f"{BY_BACK_OFFICE}{cause_id}", "unit_price": price, "frequency": frequency}
+    return terms.model_copy(update=changes)

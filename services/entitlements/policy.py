@@ -9,17 +9,18 @@ The checks run in one order, so that nobody learns more than their role may know
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
 from contracts.catalog import AddOn, Catalog, ListPrice
+from contracts.cycles import local_date
 from contracts.identity import Role
 from contracts.money import Money
-from contracts.payload import Value
 from contracts.results import Action, Ask, Reason
 from services.entitlements.offers import AccountFacts, Offer, QuoteCause, full_price, offer_to
+from services.entitlements.schedule import AddOnState
 
 _MAY: Final[Mapping[str, frozenset[Action]]] = MappingProxyType(
     {
@@ -32,25 +33,11 @@ _MAY: Final[Mapping[str, frozenset[Action]]] = MappingProxyType(
 _NOTHING: Final[frozenset[Action]] = frozenset()
 
 
-class AddOnState(Value):
-    """What an account has of one add-on. Once a trial has started it counts as used, whatever becomes of it."""
-
-    subscription_id: str | None = None
-    trial_started_at: datetime | None = None
-    trial_ends_at: datetime | None = None
-    trial_ended_at: datetime | None = None
-    quote_id: str | None = None
-
-    def trial_is_active(self, now: datetime) -> bool:
-        """Whether the trial runs: `trial_ends_at` is its first moment without access."""
-        return self.trial_ends_at is not None and self.trial_ended_at is None and now < self.trial_ends_at
-
-
 @dataclass(frozen=True)
 class Situation:
     """One member before one add-on at one moment: everything a rule may look at.
 
-    `role` is the directory's, None when the member is unknown or removed. `requested`: this member asked for it before.
+    `role` is the directory's, None when the member is unknown or removed. `requested`: this member's request is open.
     """
 
     catalog: Catalog
@@ -81,6 +68,21 @@ class Situation:
         return self.add_on
 
     @cached_property
+    def today(self) -> date:
+        """The account's local date; the account must be known."""
+        return local_date(self.now, self.known_account.timezone)
+
+    @property
+    def is_purchased(self) -> bool:
+        """Whether the account has the add-on today; a local date is only worked out for what was ever purchased."""
+        return self.has.subscription_id is not None and self.has.is_purchased(self.today)
+
+    @property
+    def is_granted(self) -> bool:
+        """Whether the account has the add-on free of charge today."""
+        return self.has.granted_until is not None and self.has.is_granted(self.today)
+
+    @cached_property
     def offer(self) -> Offer:
         """How the account can come by the add-on; worked out once, whoever asks. Both must be known."""
         return offer_to(self.known_account, self.known_add_on, self.catalog, self.now.date())
@@ -102,9 +104,11 @@ def refusal(
     situation: Situation, action: Action, *, expected: Money | None = None, promise: str | None = None
 ) -> Reason | None:
     """Return why the member may not do this now, or None. `expected` and `promise` are a purchase's."""
-    reason = _member_refusal(situation, action) or _account_refusal(situation)
+    reason = member_refusal(situation, permitted=action in may(situation.role or ""))
     if reason is not None:
         return reason
+    if situation.add_on is None or situation.is_purchased:
+        return Reason.ADD_ON_UNKNOWN if situation.add_on is None else Reason.ALREADY_PURCHASED
     match action:
         case Action.SUBSCRIBE_NOW:
             return _purchase_refusal(situation, expected, promise)
@@ -123,26 +127,24 @@ def open_actions(situation: Situation) -> tuple[Action, ...]:
     return tuple(action for action in Action if refusal(situation, action) is None)
 
 
-def _member_refusal(situation: Situation, action: Action) -> Reason | None:
+def member_refusal(situation: Situation, *, permitted: bool) -> Reason | None:
+    """Return why the member may do nothing, whatever the add-on: who they are, their role, or the account's status.
+
+    `permitted`: what they ask for is open to their role.
+    """
     if situation.account is None:
         return Reason.ACCOUNT_UNKNOWN
     if situation.role is None:
         return Reason.MEMBER_UNKNOWN
-    return None if action in may(situation.role) else Reason.ROLE_NOT_PERMITTED
-
-
-def _account_refusal(situation: Situation) -> Reason | None:
-    if situation.known_account.status != "active":
-        return Reason.ACCOUNT_NOT_ACTIVE
-    if situation.add_on is None:
-        return Reason.ADD_ON_UNKNOWN
-    return Reason.ALREADY_PURCHASED if situation.has.subscription_id is not None else None
+    if not permitted:
+        return Reason.ROLE_NOT_PERMITTED
+    return Reason.ACCOUNT_NOT_ACTIVE if situation.account.status != "active" else None
 
 
 def _purchase_refusal(situation: Situation, expected: Money | None, promise: str | None) -> Reason | None:
     # An open quote refuses a purchase only while the account still needs one: it may have come to buy at list price.
     if isinstance(situation.offer, QuoteCause):
-        return Reason.QUOTE_PENDING if situation.has.quote_id is not None else Reason.QUOTE_REQUIRED
+        return Reason.QUOTE_PENDING if situation.has.quote_is_open(situation.now) else Reason.QUOTE_REQUIRED
     account = situation.known_account
     if not account.payment_method_on_file:
         return Reason.PAYMENT_METHOD_REQUIRED
@@ -154,14 +156,14 @@ def _purchase_refusal(situation: Situation, expected: Money | None, promise: str
 
 
 def _quote_refusal(situation: Situation) -> Reason | None:
-    if situation.has.quote_id is not None:
+    if situation.has.quote_is_open(situation.now):
         return Reason.QUOTE_PENDING
     return Reason.QUOTE_NOT_OFFERED if isinstance(situation.offer, ListPrice) else None
 
 
 def _trial_refusal(situation: Situation) -> Reason | None:
     if situation.has.trial_started_at is None:
-        return None
+        return Reason.CHANGE_NOT_ALLOWED if situation.is_granted else None  # the one trial is not to be wasted
     return Reason.TRIAL_ACTIVE if situation.has.trial_is_active(situation.now) else Reason.TRIAL_ALREADY_USED
 
 
@@ -200,6 +202,7 @@ _SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.QUOTE_PENDING: "A quote for {add_on} has already been requested: your account manager will answer it.",
         Reason.QUOTE_NOT_OFFERED: "Your account can buy {add_on} at list price: subscribe now, without a quote.",
         Reason.ALREADY_REQUESTED: "You have already requested {add_on} and your Owners know: ask one of them about it.",
+        Reason.CHANGE_NOT_ALLOWED: "Your account has {add_on} for free until {granted_until}: no trial is needed.",
         Reason.PAYMENT_METHOD_REQUIRED: "Add a payment method to your account, then subscribe to {add_on}.",
         Reason.PROMISE_INVALID: (
             "This price promise for {add_on} cannot be honored, as no promises are issued yet: subscribe without one."
@@ -238,8 +241,9 @@ def sentence(situation: Situation, action: Action, reason: Reason, *, expected: 
             return f"{add_on} needs a quote, because {why}: request one from your account manager."
         case Reason.PRICE_CHANGED if expected is not None:
             return f"The price of {add_on} {_price_difference(situation, expected)}: check it and subscribe again."
-    ends_at = situation.has.trial_ends_at
-    return _SENTENCES[reason].format(add_on=add_on, trial_end=f"{ends_at:%Y-%m-%d %H:%M} UTC" if ends_at else "its end")
+    ends_at, until = situation.has.trial_ends_at, situation.has.granted_until
+    trial_end = f"{ends_at:%Y-%m-%d %H:%M} UTC" if ends_at else "its end"
+    return _SENTENCES[reason].format(add_on=add_on, trial_end=trial_end, granted_until=until)
 
 
 def _price_difference(situation: Situation, expected: Money) -> str:

@@ -1,29 +1,31 @@
 """What notifications remembers of an account, and how each message changes that.
 
 What stays true (`tests/notifications/`):
-- What is to be told stays here until a notification has told it: news in `requests`, other notices in `held`.
-- The requesters of an add-on are numbered 1, 2, 3 … without a gap, and a timer `tell:<template>:<add-on>:<n>` is the
-  only place that says from which number on they are still to be told.
+- What is to be told stays here until a notification has told it: news in `requests`, other notices in `held`. Only
+  of invoices that no Owner reads are the oldest forgotten, beyond HELD_INVOICES_MAX.
+- The requesters of an add-on are numbered 1, 2, 3 … without a gap.
 - The document's size does not depend on how many members or requesters there are; those are rows.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
 from contracts.accounts import AccountManager, MemberUpdated
-from contracts.events import AddOnPurchased, FeatureRequested, TrialStarted
+from contracts.commands import Cadence
+from contracts.events import DigestChanged, FeatureRequested, FeatureSnoozed, Person
 from contracts.identity import Role
 from contracts.notices import Recipient, Template
 from contracts.payload import Value
 from services.notifications import digest
-from services.runtime.decision import Document, Row, State, TimerDue
+from services.runtime.decision import Document, Row, State
 
 DIGEST: Final = "digest"
-TELL: Final = "tell:"
-PAGE_SIZE: Final = 50
-_SUBJECT_FIELD: Final = {Template.QUOTE_REQUESTED: "quote_id", Template.PURCHASE_RECEIPT: "invoice_number"}
+HELD_INVOICES_MAX: Final = 50
+_INVOICES: Final = frozenset({Template.PURCHASE_RECEIPT, Template.INVOICE})
+_ANSWERS: Final = (Template.REQUESTED_ADD_ON_PURCHASED, Template.FEATURE_DECLINED)
+TELLINGS: Final = (*_ANSWERS, Template.REQUESTED_ADD_ON_TRIAL_STARTED)
 
 
 class Notice(Value):
@@ -35,32 +37,62 @@ class Notice(Value):
     @property
     def subject(self) -> str:
         """What it is about: an add-on, a quote or an invoice."""
-        return str(self.data[_SUBJECT_FIELD.get(self.template, "add_on")])
+        if self.template in _INVOICES:
+            return str(self.data["invoice_number"])
+        return str(self.data["quote_id" if self.template is Template.QUOTE_REQUESTED else "add_on"])
+
+
+class Held(Notice):
+    """A notice that waits for its readers: the Owners if `to_owners`, and `person` until they were told."""
+
+    person: Person | None = None
+    to_owners: bool = True
+
+    @property
+    def key(self) -> str:
+        """Its place in the document: an invoice has its own, of others the newest about an add-on is the true one."""
+        about = self.subject if self.template in _INVOICES else self.data["add_on"]
+        return f"{self.template}:{about}"
 
 
 class Telling(Value):
-    """The requesters 1 … `upto` of an add-on hear `data`: that `actor` bought it, or tries it, since `at`."""
+    """The requesters 1 … `upto` of an add-on hear `data`: what `actor` did `at` that moment.
+
+    `since`: only those whose latest request is later than that, as the others were answered then.
+    """
 
     actor: str
     at: datetime
     upto: int
     data: dict[str, Any]
+    since: datetime | None = None
+
+
+class Snooze(Value):
+    """The Owners hear nothing of the requests for an add-on before 09:00 of the local date `until`, as said `at`."""
+
+    until: date
+    at: datetime
 
 
 class NotifiedAccount(Document):
     """An account as notifications knows it; `account_revision` is -1 until the account's first fact.
 
-    `requests` is by add-on, `tellings` by template and add-on, so the catalog bounds both. `held` is by template and
-    subject; only Owners buy and ask for quotes, so what is held is what the last Owners did before they left.
+    `timezone` is None until a fact names one. `requests` and `snoozes` are by add-on, `tellings` and `held` by template
+    and add-on, so the catalog bounds them all, but for held invoices: HELD_INVOICES_MAX.
     """
 
     account_revision: int = -1
     account_name: str | None = None
     account_manager: AccountManager | None = None
+    timezone: str | None = None
     has_owners: bool = False
+    cadence: Cadence = "daily"
+    cadence_since: datetime | None = None
     requests: Mapping[str, digest.Aggregate] = {}
+    snoozes: Mapping[str, Snooze] = {}
     tellings: Mapping[str, Telling] = {}
-    held: Mapping[str, Notice] = {}
+    held: Mapping[str, Held] = {}
 
 
 class MemberRow(Row):
@@ -104,20 +136,13 @@ def asked_row(event: FeatureRequested) -> str:
     return f"asked:{_escaped(event.add_on)}:{event.requested_by.user_id}"
 
 
-def page_rows(timer: str, upto: int | None = None) -> tuple[str, ...]:
-    """Name the requester rows of the page that a `tell` timer is about, none above the number `upto`."""
-    _, _, add_on, first = timer.split(":")
-    end = int(first) + PAGE_SIZE
-    return tuple(f"requester:{add_on}:{n}" for n in range(int(first), end if upto is None else min(end, upto + 1)))
+def telling_about(document: NotifiedAccount, template: Template, add_on: str) -> Telling | None:
+    """Return what those who asked for an add-on were last told by a template, or are being told."""
+    return document.tellings.get(telling_key(template, add_on))
 
 
-def telling_of(state: Known, timer: str) -> tuple[Template, Telling]:
-    """Return what a `tell` timer tells."""
-    _, template, add_on, _ = timer.split(":")
-    return Template(template), state.document.tellings[f"{template}:{add_on}"]
-
-
-def _telling_key(template: Template, add_on: str) -> str:
+def telling_key(template: Template, add_on: str) -> str:
+    """Name a telling, in the document and in its timers."""
     return f"{template}:{_escaped(add_on)}"
 
 
@@ -141,10 +166,27 @@ def with_member(state: Known, fact: MemberUpdated) -> Known:
     return state.with_row("owners", OwnersRow(owners=owners)).with_document(has_owners=bool(owners))
 
 
+def reader(state: Known, user_id: str, name: str | None = None) -> Recipient | None:
+    """Address a member whose row is loaded; None when they were removed.
+
+    A member whose fact is still to come goes by id, and by `name` where it is known from elsewhere.
+    """
+    row: MemberRow | None = state.row(member_row(user_id))
+    if row is None:
+        return Recipient(user_id=user_id, name=name)
+    return Recipient(user_id=user_id, email=row.email, name=row.name or name) if row.active else None
+
+
+def owners(state: Known) -> tuple[Recipient, ...]:
+    """Address the Owners, whose row is loaded."""
+    row: OwnersRow | None = state.row("owners")
+    return tuple(row.owners.values()) if row else ()
+
+
 def with_request(state: Known, event: FeatureRequested) -> Known:
     """Count a request, and give a member who asks for the first time the next number.
 
-    A request made before a purchase but delivered after it is history, not news; its member is still told.
+    A request made before a purchase or a refusal but delivered after it is history, not news; its member is still told.
     """
     add_on, person = event.add_on, event.requested_by
     request = digest.Request(
@@ -152,97 +194,64 @@ def with_request(state: Known, event: FeatureRequested) -> Known:
     )
     asked: AskedRow | None = state.row(asked_row(event))
     earlier = asked.request if asked else None
-    bought = state.document.tellings.get(_telling_key(Template.REQUESTED_ADD_ON_PURCHASED, add_on))
-    is_news = bought is None or request.requested_at >= bought.at
+    answers = (telling_about(state.document, template, add_on) for template in _ANSWERS)
+    is_news = all(answer is None or request.requested_at >= answer.at for answer in answers)
     aggregate = digest.add(state.document.requests.get(add_on), request, earlier, is_news=is_news)
-    state = _with_aggregate(state, add_on, aggregate)
+    state = with_aggregate(state, add_on, aggregate)
     state = state.with_row(asked_row(event), AskedRow(request=digest.latest(earlier, request)))
     if earlier is not None:
         return state
-    number = aggregate.people
-    state = state.with_row(f"requester:{_escaped(add_on)}:{number}", RequesterRow(user_id=person.user_id))
-    for template in (Template.REQUESTED_ADD_ON_PURCHASED, Template.REQUESTED_ADD_ON_TRIAL_STARTED):
-        state = _with_late_requester(state, _telling_key(template, add_on), number, request.requested_at)
-    return state
+    return state.with_row(f"requester:{_escaped(add_on)}:{aggregate.people}", RequesterRow(user_id=person.user_id))
 
 
-def _with_aggregate(state: Known, add_on: str, aggregate: digest.Aggregate) -> Known:
+def with_aggregate(state: Known, add_on: str, aggregate: digest.Aggregate) -> Known:
+    """Keep how the requests for an add-on add up."""
     return state.with_document(requests={**state.document.requests, add_on: aggregate})
 
 
-def _with_late_requester(state: Known, key: str, number: int, requested_at: datetime) -> Known:
-    telling = state.document.tellings.get(key)
-    if telling is None or requested_at >= telling.at:
-        return state
-    longer = telling.model_copy(update={"upto": number})
-    state = state.with_document(tellings={**state.document.tellings, key: longer})
-    under_way = any(name.startswith(f"{TELL}{key}:") for name in state.document.timers)
-    return state if under_way else _with_page(state, key, number, requested_at)
+def with_snooze(state: Known, event: FeatureSnoozed) -> Known:
+    """Keep quiet about the requests for an add-on."""
+    snooze = Snooze(until=event.until, at=event.snoozed_at)
+    return state.with_document(snoozes={**state.document.snoozes, event.add_on: snooze})
 
 
-def with_purchase(state: Known, event: AddOnPurchased, naming: dict[str, Any]) -> Known:
-    """Drop what nobody needs to be told any more, and begin to tell who asked. The counts stay as history."""
-    aggregate = state.document.requests.get(event.add_on)
-    if aggregate is not None:
-        state = _with_aggregate(state, event.add_on, digest.after_purchase(aggregate, event.purchased_at))
-    telling = Telling(
-        actor=event.purchased_by.user_id,
-        at=event.purchased_at,
-        upto=aggregate.people if aggregate else 0,
-        data=naming | event.model_dump(mode="json", include={"purchased_by", "purchased_at", "effective_date"}),
-    )
-    return _with_telling(state, _telling_key(Template.REQUESTED_ADD_ON_PURCHASED, event.add_on), telling)
+def with_cadence(state: Known, event: DigestChanged) -> Known:
+    """Remember how often the Owners want a digest, and since when."""
+    return state.with_document(cadence=event.cadence, cadence_since=event.changed_at)
 
 
-def with_trial(state: Known, event: TrialStarted, naming: dict[str, Any]) -> Known:
-    """Begin to tell who asked; their requests stay news, as a trial ends."""
-    aggregate = state.document.requests.get(event.add_on)
-    telling = Telling(
-        actor=event.started_by.user_id,
-        at=event.started_at,
-        upto=aggregate.people if aggregate else 0,
-        data=naming | event.model_dump(mode="json", include={"started_by", "started_at", "ends_at"}),
-    )
-    return _with_telling(state, _telling_key(Template.REQUESTED_ADD_ON_TRIAL_STARTED, event.add_on), telling)
+def with_held(state: Known, notice: Held) -> Known:
+    """Keep a notice until it was sent, and of invoices the newest HELD_INVOICES_MAX."""
+    held = {**state.document.held, notice.key: notice}
+    invoices = [key for key, each in held.items() if each.template in _INVOICES]
+    for key in invoices[:-HELD_INVOICES_MAX]:
+        del held[key]
+    return state.with_document(held=held)
 
 
-def _with_telling(state: Known, key: str, telling: Telling) -> Known:
-    return _with_page(state.with_document(tellings={**state.document.tellings, key: telling}), key, 1, telling.at)
-
-
-def with_next_page(state: Known, timer: TimerDue) -> Known:
-    """Replace a `tell` timer by that of the next page, if there is one."""
-    _, template, add_on, first = timer.name.split(":")
-    return _with_page(state, f"{template}:{add_on}", int(first) + PAGE_SIZE, timer.due)
-
-
-def _with_page(state: Known, key: str, first: int, due: datetime) -> Known:
-    own = f"{TELL}{key}:"
-    timers = {name: instant for name, instant in state.document.timers.items() if not name.startswith(own)}
-    if first <= state.document.tellings[key].upto:
-        timers[f"{own}{first}"] = due
-    return state.with_document(timers=timers)
-
-
-def with_held(state: Known, notice: Notice) -> Known:
-    """Keep a notice until it was sent."""
-    return state.with_document(held={**state.document.held, _held_key(notice): notice})
+def without_held(state: Known, add_on: str, *templates: Template) -> Known:
+    """Drop what is no longer true of an add-on."""
+    held = state.document.held
+    kept = {
+        key: each for key, each in held.items() if each.template not in templates or each.data.get("add_on") != add_on
+    }
+    return state if len(kept) == len(held) else state.with_document(held=kept)
 
 
 def without_told(state: Known, notice: Notice) -> Known:
     """Take out what a notification told."""
     match notice.template:
         case Template.FEATURE_REQUEST_FIRST:
-            return _with_aggregate(
-                state, notice.subject, digest.after_first_notice(state.document.requests[notice.subject])
-            )
+            aggregate = digest.after_first_notice(state.document.requests[notice.subject])
+            return with_aggregate(state, notice.subject, aggregate)
         case Template.FEATURE_REQUEST_DIGEST:
-            return _with_aggregate(state, notice.subject, digest.after_digest(state.document.requests[notice.subject]))
-        case Template.QUOTE_REQUESTED | Template.PURCHASE_RECEIPT:
-            rest = {key: held for key, held in state.document.held.items() if key != _held_key(notice)}
-            return state.with_document(held=rest)
-    return state
-
-
-def _held_key(notice: Notice) -> str:
-    return f"{notice.template}:{notice.subject}"
+            return with_aggregate(state, notice.subject, digest.after_digest(state.document.requests[notice.subject]))
+        case template if template in TELLINGS:
+            return state
+    held = dict(state.document.held)
+    for key, each in state.document.held.items():
+        if (each.template, each.subject) == (notice.template, notice.subject):
+            del held[key]
+            if each.person is not None and each.to_owners and not state.document.has_owners:
+                held[key] = each.model_copy(update={"person": None})  # the person was told, the Owners are to come
+    return state.with_document(held=held)

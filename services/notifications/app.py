@@ -11,7 +11,9 @@ from services.runtime.settings import Settings
 
 def build(settings: Settings) -> bootstrap.Process:
     """Make the process; nothing is connected yet."""
-    decider = NotificationsDecider(Catalog.load(settings.catalog), timedelta(seconds=settings.digest_delay_seconds))
+    seconds = settings.digest_delay_seconds
+    delay = None if seconds is None else timedelta(seconds=seconds)
+    decider = NotificationsDecider(Catalog.load(settings.catalog), delay)
     return bootstrap.Process("notifications", decider, register, settings)
 
 

@@ -3,7 +3,7 @@
 What stays true (`tests/notifications/test_digest.py`):
 - A person counts once however often they ask, under the role of their latest request.
 - An aggregate's size does not depend on how many people asked.
-- Every request is news until a notice tells it, or a purchase leaves nothing to ask for.
+- Every request is news until a notice tells it, a purchase leaves nothing to ask for, or an Owner turns it down.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Aggregate(Value):
     """Everything Owners learn about the requests for one add-on.
 
     `people` counts distinct members and is the sum of `roles`; `newest` holds the latest request of at most NEWEST_MAX
-    of them, newest first. `noticed` says that some notice has reached the Owners.
+    of them, newest first. `noticed` says that some notice has reached the Owners since they last turned requests down.
     """
 
     first_requested_at: datetime
@@ -122,6 +122,16 @@ def after_purchase(aggregate: Aggregate, purchased_at: datetime) -> Aggregate:
     if aggregate.last_requested_at > purchased_at:
         return aggregate
     return aggregate.model_copy(update={"news": None})
+
+
+def after_decline(aggregate: Aggregate, declined_at: datetime) -> Aggregate:
+    """Drop the news and let the next request open anew, unless somebody asked again after it was turned down.
+
+    The counts stay as history.
+    """
+    if aggregate.last_requested_at > declined_at:
+        return aggregate
+    return aggregate.model_copy(update={"news": None, "noticed": False})
 
 
 def first_notice(opener: Request) -> dict[str, Any]:

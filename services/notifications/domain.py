@@ -1,14 +1,17 @@
 """What notifications decides: who is told what, and when.
 
     FeatureRequested             -> the first notice to the Owners at once; later requests wait for the timer `digest`
-    AddOnPurchased, TrialStarted -> timers `tell:<template>:<add-on>:<n>`, each telling a page of those who asked
-    QuoteRequested               -> the account manager, or the Owners where no account manager can be reached
-    InvoiceIssued (immediate)    -> a receipt to the Owners
+    FeatureSnoozed               -> neither of both before a morning; then what gathered
+    AddOnPurchased, TrialStarted,
+    FeatureDeclined              -> timers `tell:<template>:<add-on>:<n>`, each telling a page of those who asked
+    quotes, trials, cancellations
+    and invoices                 -> their notice at once (`notices.py`)
     anything else                -> Ignored
 
 What stays true (`tests/notifications/`):
 - A notice without a reader is held, not lost, and goes out with the fact that names its reader.
-- The timer `digest` is set exactly while there is news and an Owner, to the oldest news plus the delay.
+- The timer `digest` is set exactly while an Owner is to be told news: to the next morning of the cadence after the
+  oldest news, or to the end of a snooze.
 - A message costs the same with 10 and with 10,000 members or requesters: it reads the Owners, the member it is about
   and, when it is a page's timer, that page.
 """
@@ -21,14 +24,18 @@ from typing import Any, Final
 
 from contracts.accounts import AccountUpdated, MemberUpdated
 from contracts.catalog import Catalog
-from contracts.events import AddOnPurchased, FeatureRequested, QuoteRequested, TrialStarted
+from contracts.events import (
+    AddOnPurchased,
+    DigestChanged,
+    FeatureDeclined,
+    FeatureRequested,
+    FeatureSnoozed,
+    TrialStarted,
+)
 from contracts.identity import derive_id
-from contracts.invoices import InvoiceIssued, InvoiceKind
 from contracts.notices import NotificationRequested, Recipient, Template
-from services.notifications import account, digest
+from services.notifications import account, digest, notices, schedule, timers
 from services.notifications.account import (
-    DIGEST,
-    TELL,
     AskedRow,
     Known,
     MemberRow,
@@ -36,10 +43,15 @@ from services.notifications.account import (
     NotifiedAccount,
     OwnersRow,
     RequesterRow,
+    asked_row,
     member_row,
+    telling_about,
 )
+from services.notifications.timers import TELL
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Message, NeedsRows, Row, TimerDue
 
+_DIGEST: Final = "digest"
+_UTC: Final = "UTC"
 _ROW_TYPES: Final[Mapping[str, type[Row]]] = MappingProxyType(
     {"member": MemberRow, "owners": OwnersRow, "asked": AskedRow, "requester": RequesterRow}
 )
@@ -48,13 +60,16 @@ _Addressed = tuple[Notice, tuple[Recipient, ...]]
 
 @dataclass(frozen=True, slots=True)
 class NotificationsDecider:
-    """Notifications' decisions. `catalog` names add-ons; `digest_delay` is how long news waits for its digest."""
+    """Notifications' decisions. `catalog` names add-ons.
+
+    `digest_delay`, for demonstrations: a digest so long after the oldest news, and not in the morning.
+    """
 
     document = NotifiedAccount
     row_types = _ROW_TYPES
 
     catalog: Catalog
-    digest_delay: timedelta = timedelta(hours=24)
+    digest_delay: timedelta | None = None
 
     def initial(self) -> NotifiedAccount:
         """Return an account in which nobody is to be told anything."""
@@ -66,11 +81,14 @@ class NotificationsDecider:
             case MemberUpdated(user_id=user_id):
                 return ("owners", member_row(user_id))
             case FeatureRequested():
-                return ("owners", account.asked_row(message))
-            case AccountUpdated() | QuoteRequested() | InvoiceIssued():
+                return ("owners", asked_row(message))
+            case TimerDue(name=name) if name.startswith(TELL):
+                return timers.page_rows(name)
+            case AccountUpdated() | FeatureSnoozed() | DigestChanged() | TimerDue():
                 return ("owners",)
-            case TimerDue(name=name):
-                return account.page_rows(name) if name.startswith(TELL) else ("owners",)
+            case _ if notices.has_notice(message):
+                person = notices.person_of(message)
+                return ("owners",) if person is None else ("owners", member_row(person.user_id))
         return ()
 
     def decide(self, state: Known, message: Message, cause: Cause, now: datetime) -> Decision:
@@ -79,87 +97,133 @@ class NotificationsDecider:
         if why:
             return Ignored(why)
         match message:
-            case AccountUpdated() | MemberUpdated() | FeatureRequested() | QuoteRequested() | InvoiceIssued():
-                return _emit(state, self._due(self.evolve(state, message)), cause, now)
-            case AddOnPurchased() | TrialStarted():
-                return Accepted()  # those who asked are told by timer, in pages
             case TimerDue(name=name) if name.startswith(TELL):
-                return _tell(state, name, cause, now)
+                page = timers.page(state, name)
+                return page if isinstance(page, NeedsRows) else _emit(state, [page], cause, now)
             case TimerDue():
-                # Set anew since it came due, it must wait; to ignore it would remove it.
-                waiting = state.document.timers[DIGEST] > now
-                return Accepted() if waiting else _emit(state, self._digests(state), cause, now)
-        return Ignored(f"nobody is told of {cause.type}")
+                return _emit(state, self._digests(state, now), cause, now)
+        if not self.rows(message):
+            return Accepted()  # it reaches nobody by itself; those who asked are told by timer, in pages
+        return _emit(state, self._due(self.evolve(state, message), now), cause, now)
 
     def evolve(self, state: Known, message: Message) -> Known:
         """Remember what is to be told; a NotificationRequested takes out what it told."""
         match message:
-            case AccountUpdated(revision=revision, name=name, account_manager=manager):
-                return state.with_document(account_revision=revision, account_name=name, account_manager=manager)
+            case AccountUpdated(revision=revision, name=name, account_manager=manager, timezone=timezone):
+                state = state.with_document(
+                    account_revision=revision, account_name=name, account_manager=manager, timezone=timezone
+                )
             case MemberUpdated():
                 state = account.with_member(state, message)
             case FeatureRequested():
-                state = account.with_request(state, message)
-            case QuoteRequested():
-                return account.with_held(state, self._quote(message))
-            case InvoiceIssued():
-                return account.with_held(state, self._receipt(message))
+                state = timers.with_request(state, message)
+            case FeatureDeclined() | FeatureSnoozed() | DigestChanged():
+                state = self._with_wish(state, message)
             case AddOnPurchased():
-                state = account.with_purchase(state, message, self._naming(message.add_on))
+                state = timers.with_purchase(state, message, self._naming(message.add_on))
+                state = notices.with_notice(state, message, self.catalog)
             case TrialStarted():
-                return account.with_trial(state, message, self._naming(message.add_on))
+                return timers.with_trial(state, message, self._naming(message.add_on))
             case TimerDue(name=name) if name.startswith(TELL):
-                return account.with_next_page(state, message)
+                return timers.with_next_page(state, message)
             case NotificationRequested():
-                state = account.without_told(state, Notice(template=message.template, data=message.data))
+                state = account.without_told(state, Notice(template=Template(message.template), data=message.data))
+            case _ if isinstance(message, notices.CHANGED):
+                return notices.with_notice(state, message, self.catalog)
         return self._with_digest_timer(state)
 
-    def _with_digest_timer(self, state: Known) -> Known:
-        """Set the timer to what the document asks for, in whole milliseconds, as timers come due by those."""
-        document = state.document
-        oldest = min((each.news.since for each in document.requests.values() if each.news), default=None)
-        due = None
-        if oldest is not None and document.has_owners:
-            due = oldest + self.digest_delay
-            due -= timedelta(microseconds=due.microsecond % 1_000)
-        if document.timers.get(DIGEST) == due:
-            return state
-        others = {name: instant for name, instant in document.timers.items() if name != DIGEST}
-        return state.with_document(timers=others if due is None else {**others, DIGEST: due})
+    def _with_wish(self, state: Known, event: FeatureDeclined | FeatureSnoozed | DigestChanged) -> Known:
+        """Remember what an Owner said about the requests of others."""
+        match event:
+            case FeatureDeclined():
+                return timers.with_decline(state, event, self._naming(event.add_on))
+            case FeatureSnoozed():
+                return account.with_snooze(state, event)
+        return account.with_cadence(state, event)
 
-    def _due(self, state: Known) -> Iterator[_Addressed]:
-        """Yield what waits for nothing but a reader: held notices and first notices."""
-        document, owners = state.document, _owners(state)
+    def _with_digest_timer(self, state: Known) -> Known:
+        """Set the timer to what the document asks for."""
+        due = min(self._digests_due(state.document).values(), default=None) if state.document.has_owners else None
+        if state.document.timers.get(_DIGEST) == due:
+            return state
+        others = {name: instant for name, instant in state.document.timers.items() if name != _DIGEST}
+        return state.with_document(timers=others if due is None else {**others, _DIGEST: due})
+
+    def _digests_due(self, document: NotifiedAccount) -> Mapping[str, datetime]:
+        """Say by add-on when its news is to be told, in whole milliseconds; not where the cadence leaves it untold."""
+        news = {add_on: each.news for add_on, each in document.requests.items() if each.news is not None}
+        snoozed = {add_on: _snoozed_until(document, add_on) for add_on in news}
+        due = {
+            add_on: until
+            for add_on, until in snoozed.items()
+            if until is not None and (document.cadence != "never" or news[add_on].opener is not None)
+        }
+        others = [add_on for add_on, until in snoozed.items() if until is None]
+        if others and document.cadence != "never":
+            due |= dict.fromkeys(others, self._next_digest(document, min(news[add_on].since for add_on in others)))
+        return due
+
+    def _next_digest(self, document: NotifiedAccount, oldest: datetime) -> datetime:
+        if self.digest_delay is not None:
+            due = oldest + self.digest_delay
+            return due - timedelta(microseconds=due.microsecond % 1_000)  # timers come due by the millisecond
+        after = oldest if document.cadence_since is None else max(oldest, document.cadence_since)
+        weekly = document.cadence == "weekly"
+        return schedule.next_digest(after, "weekly" if weekly else "daily", document.timezone or _UTC)
+
+    def _due(self, state: Known, now: datetime) -> Iterator[_Addressed]:
+        """Yield what waits for nothing but a reader: held notices, and first notices that are not snoozed."""
+        document, owners = state.document, account.owners(state)
         for held in document.held.values():
-            yield (
-                _addressed_quote(document, held, owners)
-                if held.template is Template.QUOTE_REQUESTED
-                else (held, owners)
-            )
+            yield notices.addressed(state, held)
         for add_on, aggregate in document.requests.items():
             if aggregate.news is not None and aggregate.news.opener is not None:
-                said = self._naming(add_on) | digest.first_notice(aggregate.news.opener)
-                yield Notice(template=Template.FEATURE_REQUEST_FIRST, data=said), owners
+                until = _snoozed_until(document, add_on)
+                if until is None or until <= now:
+                    yield self._first_notice(add_on, aggregate.news.opener), owners
 
-    def _digests(self, state: Known) -> Iterator[_Addressed]:
-        owners = _owners(state)
-        for add_on, aggregate in state.document.requests.items():
-            if aggregate.news is not None:
+    def _digests(self, state: Known, now: datetime) -> Iterator[_Addressed]:
+        """Yield what the timer tells: digests, or where no digests are wanted the first notices that were snoozed."""
+        document, owners = state.document, account.owners(state)
+        due = self._digests_due(document)
+        for add_on, aggregate in document.requests.items():
+            # Set anew since the timer came due, news waits on; the timer then stays set.
+            if add_on not in due or due[add_on] > now or aggregate.news is None:
+                continue
+            if document.cadence == "never" and aggregate.news.opener is not None:
+                yield self._first_notice(add_on, aggregate.news.opener), owners
+            else:
                 said = self._naming(add_on) | digest.digest(aggregate)
                 yield Notice(template=Template.FEATURE_REQUEST_DIGEST, data=said), owners
 
+    def _first_notice(self, add_on: str, opener: digest.Request) -> Notice:
+        said = self._naming(add_on) | digest.first_notice(opener)
+        return Notice(template=Template.FEATURE_REQUEST_FIRST, data=said)
+
     def _naming(self, add_on: str) -> dict[str, Any]:
-        known = self.catalog.add_ons.get(add_on)
-        return {"add_on": add_on, "add_on_name": known.name if known else add_on}
+        return notices.naming(self.catalog, add_on)
 
-    def _quote(self, event: QuoteRequested) -> Notice:
-        said = event.model_dump(mode="json", exclude={"account_id"}) | self._naming(event.add_on)
-        return Notice(template=Template.QUOTE_REQUESTED, data=said)
 
-    def _receipt(self, invoice: InvoiceIssued) -> Notice:
-        said = invoice.model_dump(mode="json", exclude={"account_id", "kind"})
-        said["lines"] = [line | self._naming(line["add_on"]) for line in said["lines"]]
-        return Notice(template=Template.PURCHASE_RECEIPT, data=said)
+_HEEDED: Final = (
+    *(AccountUpdated, MemberUpdated, FeatureRequested, FeatureDeclined, FeatureSnoozed, DigestChanged, TrialStarted),
+    *notices.CHANGED,
+    TimerDue,
+)
+
+
+def _snoozed_until(document: NotifiedAccount, add_on: str) -> datetime | None:
+    """Return when the news of an add-on may be told; None where no snooze decides that.
+
+    It was over when the news began, or when the Owners chose how often they want digests.
+    """
+    snooze, aggregate = document.snoozes.get(add_on), document.requests[add_on]
+    if snooze is None or aggregate.news is None:
+        return None
+    until = schedule.morning(snooze.until, document.timezone or _UTC)
+    since = (
+        aggregate.news.since if document.cadence_since is None else max(aggregate.news.since, document.cadence_since)
+    )
+    return until if since < until else None
 
 
 def _emit(state: Known, addressed: Iterable[_Addressed], cause: Cause, now: datetime) -> Accepted:
@@ -181,55 +245,27 @@ def _emit(state: Known, addressed: Iterable[_Addressed], cause: Cause, now: date
 
 
 def _unheeded(state: Known, message: Message) -> str | None:
-    """Say why a message of a type we read changes nothing; None when it may."""
+    """Say why a message changes nothing; None when it may."""
+    document = state.document
     match message:
-        case AccountUpdated(revision=revision) if revision <= state.document.account_revision:
+        case AccountUpdated(revision=revision) if revision <= document.account_revision:
             return f"account revision {revision} is stale"
         case MemberUpdated(user_id=user_id, revision=revision):
             known: MemberRow | None = state.row(member_row(user_id))
             return f"revision {revision} of {user_id} is stale" if known and revision <= known.revision else None
-        case InvoiceIssued(kind=kind) if kind is not InvoiceKind.IMMEDIATE:
-            return f"an invoice of kind {kind} is not the receipt of a purchase"
-        case TimerDue(name=name) if name not in state.document.timers:
+        case TimerDue(name=name) if name not in document.timers:
             return f"timer {name} was called off"
-    return None
+        case FeatureDeclined() | FeatureSnoozed() | DigestChanged():
+            return "an Owner has spoken again since" if _is_overtaken(document, message) else None
+    return None if isinstance(message, _HEEDED) else f"nobody is told of {type(message).__name__}"
 
 
-def _owners(state: Known) -> tuple[Recipient, ...]:
-    row: OwnersRow | None = state.row("owners")
-    return tuple(row.owners.values()) if row else ()
-
-
-def _addressed_quote(document: NotifiedAccount, held: Notice, owners: tuple[Recipient, ...]) -> _Addressed:
-    """Address a quote: to nobody while the account is unknown, as its first fact may still name an account manager."""
-    manager = document.account_manager
-    recipients = owners if document.account_revision >= 0 else ()
-    if manager is not None and manager.email is not None:
-        recipients = (Recipient(email=manager.email, name=manager.name),)
-    said = {
-        "account_name": document.account_name,
-        "account_manager": manager.name if manager else None,
-        "addressed_to": "owners" if recipients is owners else "account_manager",
-    }
-    return Notice(template=held.template, data=held.data | said), recipients
-
-
-def _tell(state: Known, timer: str, cause: Cause, now: datetime) -> Decision:
-    """Tell a page of those who asked, except who did it and who was removed."""
-    template, telling = account.telling_of(state, timer)
-    page: list[RequesterRow | None] = [state.row(name) for name in account.page_rows(timer, telling.upto)]
-    user_ids = [row.user_id for row in page if row is not None and row.user_id != telling.actor]
-    missing = tuple(name for name in map(member_row, user_ids) if name not in state.rows)
-    if missing:
-        return NeedsRows(missing)
-    readers = tuple(_readers(state, user_ids))
-    return _emit(state, [(Notice(template=template, data=telling.data), readers)], cause, now)
-
-
-def _readers(state: Known, user_ids: list[str]) -> Iterator[Recipient]:
-    for user_id in user_ids:
-        member: MemberRow | None = state.row(member_row(user_id))
-        if member is None:
-            yield Recipient(user_id=user_id)  # the fact about them is still to come
-        elif member.active:
-            yield Recipient(user_id=user_id, email=member.email, name=member.name)
+def _is_overtaken(document: NotifiedAccount, event: FeatureDeclined | FeatureSnoozed | DigestChanged) -> bool:
+    match event:
+        case FeatureDeclined():
+            declined = telling_about(document, Template.FEATURE_DECLINED, event.add_on)
+            return declined is not None and event.declined_at <= declined.at
+        case FeatureSnoozed():
+            snooze = document.snoozes.get(event.add_on)
+            return snooze is not None and event.snoozed_at < snooze.at
+    return document.cadence_since is not None and event.changed_at < document.cadence_since

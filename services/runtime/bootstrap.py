@@ -42,6 +42,7 @@ from services.runtime.shards import Shards
 from services.runtime.store import Store
 from services.runtime.subscription import Subscribe, make_broker
 from services.runtime.timers import Timers
+from services.runtime.virtual_clock import VirtualClock, check_clock
 
 log = logging.getLogger("addonflow")
 EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h
@@ -50,6 +51,7 @@ _STOP_SECONDS_MAX = 10
 _HOUR_MS = 3_600_000
 _GC_ALLOCATIONS = 100_000  # a batch makes tens of thousands of objects that reference counting frees
 _REDIS_CONNECTIONS_MAX = 32
+_CLOCK_POLL_SECONDS = 0.02
 
 
 class Process:
@@ -65,32 +67,37 @@ class Process:
         answer: Answer | None = None,
         clock: Clock | None = None,
     ) -> None:
-        clock = clock or SystemClock()
         self.service = service
         self.settings = settings
+        self.decider = decider
+        self.answer = answer
         self.exit_code = 0
         self.health = Health(settings.stall_seconds)
         self._on_exit: Callable[[], None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._patience = Patience(self.health, settings.backoff_ms_max)
         self._redis = connect_redis(settings)
+        self._clock = clock or (
+            VirtualClock(self._redis, settings.namespace) if settings.virtual_clock else SystemClock()
+        )
         self._publisher = Publisher(settings)
         self._log_ends = LogEnds(settings)
         store = Store(
             self._redis, settings.namespace, service, settings.partitions, settings.inbox_retention_hours * _HOUR_MS
         )
-        self._relay = Relay(store, self._publisher, self._log_ends, self._patience, clock, settings)
+        self._relay = Relay(store, self._publisher, self._log_ends, self._patience, SystemClock(), settings)
         self.handling = Handling(
-            committing=Committing(decider, answer, store, clock, settings.conflicts_max),
+            committing=Committing(decider, answer, store, self._clock, settings.conflicts_max),
             topics=READERS[service],
-            dead_letters=DeadLetters(self._publisher, clock, settings.namespace, service),
+            dead_letters=DeadLetters(self._publisher, self._clock, settings.namespace, service),
             patience=self._patience,
             health=self.health,
+            clock=self._clock,
             settings=settings,
-            wake=self._relay.wake,
+            wake=self._wake if settings.virtual_clock else self._relay.wake,
         )
-        timers = Timers(store, self.handling, self._patience, clock, settings)
-        self.shards = Shards([self._relay.run, timers.run], self.defect)
+        self._timers = Timers(store, self.handling, self._patience, self._clock, settings)
+        self.shards = Shards([self._relay.run, self._timers.run], self.defect)
         self.broker: KafkaBroker = make_broker(settings)
         self.subscription = subscribe(self)
 
@@ -98,11 +105,14 @@ class Process:
         """Wait for what it depends on, check it, and join the group; a misconfiguration ends the process."""
         try:
             await self._patience.until_done("reach Redis", lambda: check_redis(self._redis, self.settings))
+            await self._patience.until_done(
+                "reach Redis", lambda: check_clock(self._redis, self.settings.namespace, self._clock)
+            )
             await self._patience.until_done("reach Redis", lambda: functions.ensure_loaded(self._redis))
             await self._patience.until_done("reach Kafka", lambda: check_topics(self.settings, self._topics()))
             await self._patience.until_done("join the group", self.broker.start)
             self.health.started()
-            await self._watch_progress()
+            await asyncio.gather(self._watch_progress(), self._follow_clock())
         except ConfigurationError as error:
             print(f"addonflow {self.service}: {error}", file=sys.stderr, flush=True)  # noqa: T201 - one line for people
             self._exit(EXIT_CONFIGURATION)
@@ -121,6 +131,20 @@ class Process:
         while True:
             await self._patience.pause(self.settings.log_check_ms / 1_000)
             await self._patience.until_done("reach Kafka", self._measure_waiting)
+
+    def _wake(self, shard: int) -> None:
+        """Publish what was committed; where time stands still, fire at once what it made due."""
+        self._relay.wake(shard)
+        self._timers.wake(shard)
+
+    async def _follow_clock(self) -> None:
+        """Have timers looked for as soon as a virtual clock was moved, so that a year takes seconds."""
+        while self.settings.virtual_clock:
+            seen = self._clock.now()
+            await self._patience.pause(_CLOCK_POLL_SECONDS)
+            await self._patience.until_done("reach Redis", self._clock.refresh)
+            if self._clock.now() > seen:
+                self._timers.wake_all()
 
     async def _measure_waiting(self) -> None:
         consumer = self.subscription.consumer

@@ -13,6 +13,9 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Return the current instant in UTC."""
 
+    async def refresh(self) -> None:
+        """Make `now` at least as late as the time is at this call; whoever decides or looks for timers asks for it."""
+
 
 class SystemClock:
     """The machine's clock."""
@@ -20,6 +23,9 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the current instant in UTC."""
         return datetime.now(UTC)
+
+    async def refresh(self) -> None:
+        """Do nothing: it is always right."""
 
 
 class ManualClock:
@@ -31,6 +37,9 @@ class ManualClock:
     def now(self) -> datetime:
         """Return the instant it was set to."""
         return self._instant
+
+    async def refresh(self) -> None:
+        """Do nothing: only `advance` moves it."""
 
     def advance(self, step: timedelta) -> None:
         """Move forward by `step`."""

@@ -1,8 +1,9 @@
 """Load, decide, commit for the deliveries of one shard, and again for the accounts that changed meanwhile.
 
-An account whose commit met a conflict is loaded and decided anew, all its deliveries of the batch: those that were
-written before the conflict are then recognised as repeated (inbox, sequence, revision, timer). A delivery whose
-decision raises is a defect of the service: it is given back as a failure, and its account and neighbours go on.
+An account's deliveries of a batch are one commit. One that met a conflict is loaded and decided anew, all its
+deliveries: what another process has answered or applied meanwhile is then recognised as repeated (inbox, sequence,
+revision, timer). A delivery whose decision raises is a defect of the service: it is given back as a failure, and its
+account and neighbours go on.
 """
 
 import logging
@@ -18,7 +19,7 @@ from services.runtime.clock import Clock, to_milliseconds
 from services.runtime.decision import Answer, D, Decider, NeedsRows, TimerDue
 from services.runtime.errors import ConflictsExhausted
 from services.runtime.sequences import Arrival
-from services.runtime.store import Commit, Conflict, Loaded, Store, Wanted
+from services.runtime.store import Commit, Loaded, Store, Wanted
 from services.runtime.unit_of_work import Delivery, UnitOfWork
 
 log = logging.getLogger("addonflow.committing")
@@ -50,15 +51,21 @@ class _Moved(Exception):  # noqa: N818 - it moved between two loads
 
 
 class _Attempt(Generic[D]):
-    """What one attempt found: accounts, units of work, outcomes to count, failures, and the accounts to do again."""
+    """What one attempt found: accounts, units of work, outcomes to count, failures, and the accounts to do again.
 
-    def __init__(self) -> None:
+    Of these, `unstorable` are the accounts whose state cannot be stored; `careful`: the ones that the last attempt
+    found so, in which the delivery to blame is to be found now.
+    """
+
+    def __init__(self, careful: set[str]) -> None:
+        self.careful = careful
         self.accounts: dict[str, _Account] = {}
         self.units: dict[str, UnitOfWork[D]] = {}
         self.outcomes: list[tuple[str, str, str]] = []
         self.failures: list[Failure] = []
         self.failed: set[int] = set()
         self.conflicted: set[str] = set()
+        self.unstorable: set[str] = set()
 
     def fail(self, delivery: Delivery, error: Exception) -> str:
         """Note that a delivery cannot be decided; return the outcome's name."""
@@ -92,8 +99,10 @@ class Committing(Generic[D]):
         Raises what Redis raises, and ConflictsExhausted; running again after either is safe.
         """
         failures: list[Failure] = []
+        careful: set[str] = set()
         for _ in range(self._conflicts_max):
-            attempt = await self._attempt(shard, deliveries)
+            attempt = await self._attempt(shard, deliveries, careful)
+            careful |= attempt.unstorable
             failures += [each for each in attempt.failures if each.delivery.account_id not in attempt.conflicted]
             _count(attempt)
             deliveries = [each for each in deliveries if each.account_id in attempt.conflicted]
@@ -102,9 +111,9 @@ class Committing(Generic[D]):
             metrics.CONFLICTS.inc(len(attempt.conflicted))
         raise ConflictsExhausted(f"shard {shard}: {len(deliveries)} messages after {self._conflicts_max} attempts")
 
-    async def _attempt(self, shard: int, deliveries: Sequence[Delivery]) -> _Attempt[D]:
+    async def _attempt(self, shard: int, deliveries: Sequence[Delivery], careful: set[str]) -> _Attempt[D]:
         now = self._clock.now()
-        attempt: _Attempt[D] = _Attempt()
+        attempt: _Attempt[D] = _Attempt(careful)
         await self._load(shard, attempt, deliveries)
         for delivery in deliveries:
             if delivery.account_id in attempt.conflicted or id(delivery) in attempt.failed:
@@ -116,16 +125,10 @@ class Committing(Generic[D]):
                 continue
             kind = delivery.cause.type if delivery.message is not None else _UNKNOWN_TYPE
             attempt.outcomes.append((delivery.account_id, kind, outcome))
-        commits = [
-            commit
-            for account_id, unit in attempt.units.items()
-            if account_id not in attempt.conflicted
-            for commit in unit.commits
-        ]
-        commits += _put_off(attempt, now)
+        commits = _put_off(attempt, now) + _commits(attempt)
         if commits:
-            for commit, verdict in zip(commits, await self._store.commit(shard, commits), strict=True):
-                if isinstance(verdict, Conflict):
+            for commit, written in zip(commits, await self._store.commit(shard, commits), strict=True):
+                if not written:
                     attempt.conflicted.add(commit.account_id)
         return attempt
 
@@ -151,7 +154,8 @@ class Committing(Generic[D]):
         unit = attempt.units.get(account_id)
         if unit is None:
             account = attempt.accounts[account_id]
-            unit = UnitOfWork(self._decider, self._answer, account_id, now, account.loaded)
+            careful = account_id in attempt.careful
+            unit = UnitOfWork(self._decider, self._answer, account_id, now, account.loaded, careful=careful)
             unit.add_rows(account.rows, account.loaded.rows)
             for command_id, answer in zip(account.command_ids, account.loaded.answers, strict=True):
                 if answer is not None:
@@ -178,21 +182,45 @@ class Committing(Generic[D]):
 
     async def _more_rows(self, shard: int, unit: UnitOfWork[D], names: tuple[str, ...]) -> Sequence[bytes | None]:
         (stored,) = await self._store.load(shard, [Wanted(unit.state.account_id, (), names)])
-        if stored.version != unit.base_version:
+        if stored.version != unit.version:
             raise _Moved
         return stored.rows
 
 
 def _put_off(attempt: _Attempt[Any], now: datetime) -> list[Commit]:
-    """Have timers that cannot be decided come again later instead of at once."""
-    due = to_milliseconds(now + _FAILED_TIMER_DELAY)
-    commits = []
+    """Have timers that cannot be decided come again later instead of at once.
+
+    Return commits for those of accounts that could not even be read; the others go with their account's.
+    """
+    due_ms = to_milliseconds(now + _FAILED_TIMER_DELAY)
+    unread: defaultdict[str, list[str | int]] = defaultdict(list)
     for failure in attempt.failures:
         account_id, message = failure.delivery.account_id, failure.delivery.message
-        if isinstance(message, TimerDue) and account_id not in attempt.conflicted:
-            unit = attempt.units.get(account_id)
-            version = unit.version if unit else attempt.accounts[account_id].loaded.version
-            commits.append(Commit(account_id, version, timers=(message.name, due)))
+        if isinstance(message, TimerDue):
+            if account_id in attempt.units:
+                attempt.units[account_id].put_off(message.name, due_ms)
+            else:
+                unread[account_id] += (message.name, due_ms)
+    return [
+        Commit(account_id, attempt.accounts[account_id].loaded.version, timers=timers)
+        for account_id, timers in unread.items()
+    ]
+
+
+def _commits(attempt: _Attempt[Any]) -> list[Commit]:
+    """Return every account's commit, but of those that are to be done again."""
+    commits = []
+    for account_id, unit in attempt.units.items():
+        if account_id in attempt.conflicted:
+            continue
+        try:
+            commit = unit.commit()
+        except Exception:  # noqa: BLE001 - a defect of the service, found delivery by delivery in the next attempt
+            attempt.unstorable.add(account_id)
+            continue
+        if commit is not None:
+            commits.append(commit)
+    attempt.conflicted |= attempt.unstorable
     return commits
 
 

@@ -11,7 +11,8 @@ Everything about the accounts of one shard p of a service carries the hash tag {
                                       row:<name> JSON of one row each (members, requesters, invoices ...)
   {service.p}:inbox:<account> <command id>
                               string  the stored answer to a command; expires after the inbox retention
-  {service.p}:outbox          stream  an entry per commit; fields 1, 2 ...: msgpack of its records (codec.py), in order
+  {service.p}:outbox          stream  a commit's records in order, up to RECORDS_PER_ENTRY in each of its entries;
+                                      fields 1, 2 ...: msgpack of one record each (codec.py)
   {service.p}:relay           hash    cursor: stream id of the last record a broker acknowledged
                                       offset:<topic>: first offset of the last batch acknowledged there
   {service.p}:timers          zset    member "<name> <account>", score: due, in milliseconds since the epoch
@@ -25,6 +26,7 @@ Cost: load O(accounts + rows named), commit O(commits + rows changed + records),
 ]=]
 
 local UNPACK_MAX = 1000 -- Lua spreads a table over the stack, which holds 8,000
+local RECORDS_PER_ENTRY = 16 -- who reads takes whole entries: small ones bound what is read at once
 
 local function prefix_of(outbox)
   return string.sub(outbox, 1, -7) -- without "outbox"
@@ -81,8 +83,14 @@ local function load(keys, args)
   return cmsgpack.pack(reply) -- one string costs both sides less than a thousand nested replies
 end
 
-local SHAPE = { 'string', 'number', 'string', 'string', 'table', 'string', 'string', 'table', 'table', 'table' }
-local LISTS = { [5] = { 'string', 'string' }, [8] = { 'string' }, [9] = { 'string', 'number' }, [10] = { 'string', 'string' } }
+local SHAPE = { 'string', 'number', 'string', 'string', 'table', 'table', 'table', 'table', 'table' }
+local LISTS = {
+  [5] = { 'string', 'string' },
+  [6] = { 'string', 'string' },
+  [7] = { 'string' },
+  [8] = { 'string', 'number' },
+  [9] = { 'string', 'string' },
+}
 
 --[=[ Raises when commit number i has not the shape that commit_batch documents, down to the elements of its lists. ]=]
 local function check(i, commit)
@@ -111,34 +119,34 @@ local function judge(prefix, commits)
   redis.call('XLEN', prefix .. 'outbox')
   redis.call('ZCARD', prefix .. 'timers')
   redis.call('HLEN', prefix .. 'gaps')
-  local versions, verdicts, inbox = {}, {}, {}
+  local versions, verdicts, marks, inbox = {}, {}, {}, {}
   for i, commit in ipairs(commits) do
     check(i, commit)
-    if commit[6] ~= '' then
-      inbox[#inbox + 1] = inbox_key(prefix, commit[1], commit[6])
+    marks[i] = {}
+    for j = 1, #commit[6], 2 do
+      inbox[#inbox + 1] = inbox_key(prefix, commit[1], commit[6][j])
+      marks[i][#marks[i] + 1] = inbox[#inbox]
     end
   end
-  local answers = get_all(inbox)
+  local answered = get_all(inbox)
   for i, commit in ipairs(commits) do
-    local account, expected = commit[1], commit[2]
-    local mark = commit[6] ~= '' and inbox_key(prefix, account, commit[6])
-    local stored = mark and answers[mark]
+    local account, expected, repeated = commit[1], commit[2], false
+    for _, mark in ipairs(marks[i]) do
+      repeated = repeated or answered[mark]
+    end
     if versions[account] == nil then
       versions[account] = tonumber(redis.call('HGET', prefix .. 'account:' .. account, 'version') or '0')
     end
-    if stored then
-      verdicts[i] = stored
-      versions[account] = false -- what follows was decided on a state that is not written: it conflicts
-    elseif versions[account] ~= expected then
+    if repeated or versions[account] ~= expected then
       verdicts[i] = 0
-      versions[account] = false -- even if the version it expects happens to be the one that is there
+      versions[account] = false -- what follows was decided on a state that is not written, whatever is there
     else
       verdicts[i] = 1
       if commit[3] ~= '' then
         versions[account] = expected + 1
       end
-      if mark then
-        answers[mark] = commit[7]
+      for _, mark in ipairs(marks[i]) do
+        answered[mark] = true
       end
     end
   end
@@ -190,19 +198,29 @@ local function write_gaps(prefix, account, gaps)
   end
 end
 
-local function write_records(outbox, records)
-  local fields = {}
-  for j, record in ipairs(records) do
-    fields[2 * j - 1], fields[2 * j] = j, record
+local function write_inbox(prefix, account, inbox, retention)
+  for j = 1, #inbox, 2 do
+    redis.call('SET', inbox_key(prefix, account, inbox[j]), inbox[j + 1], 'PX', retention)
   end
-  redis.call('XADD', outbox, '*', unpack(fields))
+end
+
+local function write_records(outbox, records)
+  for first = 1, #records, RECORDS_PER_ENTRY do
+    local fields = {}
+    for j = first, math.min(first + RECORDS_PER_ENTRY - 1, #records) do
+      fields[#fields + 1] = j - first + 1
+      fields[#fields + 1] = records[j]
+    end
+    redis.call('XADD', outbox, '*', unpack(fields))
+  end
 end
 
 --[=[ commit(KEYS outbox; ARGV inbox retention in ms, msgpack [commit ...]), commit being
   [1 account, 2 expected version (0: new), 3 sequences ('': the account is not written), 4 document ('': unchanged),
-   5 rows {name, JSON or '' ...}, 6 inbox id or '', 7 answer, 8 outbox records {...}, 9 timers {name, due ms or -1 ...},
-   10 gaps {topic, text or '' ...}]
-Returns per commit: 1 committed; 0 conflict (load and decide again); a string: the stored answer of a repetition. ]=]
+   5 rows {name, JSON or '' ...}, 6 inbox {id, answer ...}, 7 outbox records {...}, 8 timers {name, due ms or -1 ...},
+   9 gaps {topic, text or '' ...}]
+Returns per commit: 1 committed; 0 conflict: the account is at another version, or one of the ids was answered meanwhile
+(load and decide again). ]=]
 local function commit_batch(keys, args)
   local prefix = prefix_of(keys[1])
   local commits = cmsgpack.unpack(args[2])
@@ -215,18 +233,10 @@ local function commit_batch(keys, args)
       if commit[3] ~= '' then
         write_account(prefix, commit)
       end
-      if #commit[8] > 0 then
-        write_records(keys[1], commit[8])
-      end
-      if #commit[9] > 0 then
-        write_timers(prefix, commit[1], commit[9])
-      end
-      if #commit[10] > 0 then
-        write_gaps(prefix, commit[1], commit[10])
-      end
-      if commit[6] ~= '' then
-        redis.call('SET', inbox_key(prefix, commit[1], commit[6]), commit[7], 'PX', args[1])
-      end
+      write_inbox(prefix, commit[1], commit[6], args[1])
+      write_records(keys[1], commit[7])
+      write_timers(prefix, commit[1], commit[8])
+      write_gaps(prefix, commit[1], commit[9])
     end
   end
   return verdicts

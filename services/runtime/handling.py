@@ -18,8 +18,9 @@ from typing import Generic
 
 from contracts.topics import Kind, Topic
 from services.runtime import metrics
+from services.runtime.clock import Clock
 from services.runtime.codec import Record, Unreadable, decode
-from services.runtime.committing import Committing
+from services.runtime.committing import Committing, Failure
 from services.runtime.dead_letters import DeadLetter, DeadLetters
 from services.runtime.decision import D
 from services.runtime.errors import Stopping
@@ -45,6 +46,7 @@ class Handling(Generic[D]):
         dead_letters: DeadLetters,
         patience: Patience,
         health: Health,
+        clock: Clock,
         settings: Settings,
         wake: Callable[[int], None],
     ) -> None:
@@ -53,6 +55,7 @@ class Handling(Generic[D]):
         self._dead_letters = dead_letters
         self._patience = patience
         self._health = health
+        self._clock = clock
         self._settings = settings
         self._wake = wake
         self._reading = asyncio.Lock()
@@ -130,12 +133,16 @@ class Handling(Generic[D]):
             await asyncio.wait(before)
             if any(task.cancelled() or task.exception() for task in before):
                 raise Stopping  # what came before was given up, so nothing behind it may overtake it
-        failures = await self._patience.until_done("reach Redis", lambda: self._committing.run(shard, deliveries))
+        failures = await self._patience.until_done("reach Redis", lambda: self._commit(shard, deliveries))
         self._wake(shard)
         for failure in failures:
             origin, topic = failure.delivery.origin, failure.delivery.topic
             if topic is not None:
                 await self._set_aside(DeadLetter(origin, topic, Unreadable("handler_failed", failure.detail)))
+
+    async def _commit(self, shard: int, deliveries: list[Delivery]) -> list[Failure]:
+        await self._clock.refresh()
+        return await self._committing.run(shard, deliveries)
 
     async def _set_aside(self, letter: DeadLetter) -> None:
         await self._patience.until_done("write a dead letter", lambda: self._dead_letters.put(letter))

@@ -37,3 +37,8 @@ class ShardKeys:
 def deployment_key(namespace: str) -> str:
     """Name the hash that holds what is fixed for a deployment's life (the number of partitions)."""
     return f"{namespace}addonflow:deployment"
+
+
+def clock_key(namespace: str) -> str:
+    """Name the string that holds a deployment's virtual time, in milliseconds since the epoch."""
+    return f"{namespace}addonflow:clock"

@@ -80,7 +80,7 @@ class Relay:
         while not self._patience.stopping:
             self._woken[shard].clear()
             published = await self._patience.until_done("publish", lambda: self.publish_some(shard))
-            if loop.time() >= next_save:
+            if self._unsaved(shard) and loop.time() >= next_save:
                 await self._patience.until_done("save the relay's cursor", lambda: self.save(shard))
                 next_save = loop.time() + settings.relay_save_ms / 1_000
             if published < settings.relay_records_max:

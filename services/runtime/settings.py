@@ -72,12 +72,15 @@ class Settings(BaseSettings):
     log_check_ms: Annotated[Milliseconds, Field(description="How often the ends of Kafka's logs are checked.")] = 5_000
     timer_poll_ms: Annotated[Milliseconds, Field(description="How often due timers are looked for.")] = 250
     timer_batch_max: Annotated[int, Field(ge=1, le=10_000, description="Timers claimed at once per shard.")] = 500
+    virtual_clock: Annotated[
+        bool, Field(description="The time of all services stands still in Redis until `addonflow clock` moves it.")
+    ] = False
     stall_seconds: Annotated[int, Field(ge=1, description="Records waiting this long without progress: not ready.")] = (
         30
     )
     digest_delay_seconds: Annotated[
-        int, Field(ge=1, description="How long further feature requests are collected.")
-    ] = 86_400
+        int | None, Field(ge=1, description="For demos: a digest so long after the oldest news, whatever the time.")
+    ] = None
     proration_rule: Annotated[
         Literal["day", "second", "fixed_30"], Field(description="How a part of a cycle counts.")
     ] = "day"

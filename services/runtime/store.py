@@ -1,9 +1,9 @@
 """The state of every account of a service, in Redis, behind two atomic calls: load and commit.
 
 Promises (each proven over real Valkey and Redis by `tests/runtime/test_store.py`):
-- A commit writes document, rows, sequences, inbox mark, outbox records, timers and gaps together or not at all.
-- A commit on a version that is no longer current writes nothing and says `conflict`.
-- A command id that was answered before writes nothing and gives back the stored answer.
+- A commit writes document, rows, sequences, inbox marks, outbox records, timers and gaps together or not at all.
+- A commit on a version that is no longer current, or with a command that was answered before, writes nothing and says
+  so: who loads again finds the version and the answer that are there.
 - Repeating a call whose reply was lost changes nothing.
 """
 
@@ -19,6 +19,7 @@ from services.runtime.keys import ShardKeys
 
 FIRST = "0-0"
 """The cursor before the first record of an outbox."""
+_ENTRIES_PER_READ = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +44,18 @@ class Loaded:
 
 @dataclass(slots=True)
 class Commit:
-    """One change of one account. Empty `sequences` leave the account unwritten: an unknown one stays unknown."""
+    """One change of one account. Empty `sequences` leave the account unwritten: an unknown one stays unknown.
+
+    Flat lists: `rows` name and JSON (empty: deleted), `inbox` command id and answer, `timers` name and due in ms (-1:
+    removed), `gaps` topic and what is missing (empty: nothing).
+    """
 
     account_id: str
     expected_version: int
     sequences: bytes = b""
     document: bytes = b""
     rows: Sequence[str | bytes] = ()
-    command_id: str = ""
-    answer: bytes = b""
+    inbox: Sequence[str | bytes] = ()
     records: Sequence[bytes] = ()
     timers: Sequence[str | int] = ()
     gaps: Sequence[str] = ()
@@ -64,33 +68,11 @@ class Commit:
             self.sequences,
             self.document,
             self.rows,
-            self.command_id,
-            self.answer,
+            self.inbox,
             self.records,
             self.timers,
             self.gaps,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """It is written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """The account changed since it was loaded; nothing was written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """The command was answered before; nothing was written."""
-
-    answer: bytes
-
-
-Outcome = Committed | Conflict | Duplicate
-_COMMITTED, _CONFLICT = Committed(), Conflict()
 
 
 def _pack(value: Any) -> bytes:
@@ -119,17 +101,14 @@ class Store:
             for answers, (version, sequences, document, *rows) in msgpack.unpackb(reply, raw=True)
         ]
 
-    async def commit(self, shard: int, commits: Sequence[Commit]) -> list[Outcome]:
-        """Write commits in one call, in order; several of one account follow each other's versions."""
+    async def commit(self, shard: int, commits: Sequence[Commit]) -> list[bool]:
+        """Write commits in one call; return of each whether it was written. False is a conflict: load and decide again.
+
+        Several of one account follow each other's versions. Cost: O(commits + rows changed + commands + records).
+        """
         packed = _pack([commit.packed() for commit in commits])
         reply = await functions.call(self._redis, "commit", self._keys[shard].outbox, self._inbox_retention_ms, packed)
-        return [self._outcome(verdict) for verdict in reply]
-
-    @staticmethod
-    def _outcome(verdict: int | bytes) -> Outcome:
-        if isinstance(verdict, bytes):
-            return Duplicate(verdict)
-        return _COMMITTED if verdict else _CONFLICT
+        return [verdict == 1 for verdict in reply]
 
     async def due_timers(self, shard: int, now_ms: int, limit: int) -> list[tuple[str, str, int]]:
         """Return (account id, timer name, due in ms) of at most `limit` due timers, earliest first.
@@ -143,9 +122,20 @@ class Store:
         return [(account_id, name, due) for name, account_id, due in split]
 
     async def outbox(self, shard: int, after: str, limit: int) -> list[tuple[str, bytes]]:
-        """Return (stream id, record) of at most `limit` commits behind `after`, in the order of the commits."""
-        entries = await self._redis.xrange(self._keys[shard].outbox, min=f"({after}", count=limit)
-        return [(entry_id.decode(), record) for entry_id, fields in entries for record in fields.values()]
+        """Return (stream id, record) of the entries behind `after`, in the order of the commits.
+
+        Whole entries, until there are `limit` records or more; fewer only when nothing is left. What comes beyond the
+        limit is bounded by what one read asks for.
+        """
+        records: list[tuple[str, bytes]] = []
+        while len(records) < limit:
+            count = min(limit - len(records), _ENTRIES_PER_READ)
+            entries = await self._redis.xrange(self._keys[shard].outbox, min=f"({after}", count=count)
+            records += [(entry_id.decode(), record) for entry_id, fields in entries for record in fields.values()]
+            if len(entries) < count:
+                break
+            after = records[-1][0]
+        return records
 
     async def relay_position(self, shard: int) -> tuple[str, dict[str, int]]:
         """Return the relay's cursor, and per topic the first offset of the last batch a broker acknowledged."""
@@ -171,7 +161,7 @@ class Store:
         await functions.call(self._redis, "rewind", self._keys[shard].outbox)
 
     async def outbox_length(self, shard: int) -> int:
-        """Count the records the shard's outbox retains."""
+        """Count the entries the shard's outbox retains."""
         return int(await self._redis.xlen(self._keys[shard].outbox))
 
     async def gaps(self, shard: int) -> dict[str, str]:

@@ -3,6 +3,10 @@
 A timer is set and cleared in the commit that decides it, so it fires after a crash, and its effect happens once.
 """
 
+import asyncio
+from collections import defaultdict
+from contextlib import suppress
+
 from services.runtime.clock import Clock, to_milliseconds
 from services.runtime.decision import D
 from services.runtime.handling import Handling
@@ -22,18 +26,36 @@ class Timers:
         self._patience = patience
         self._clock = clock
         self._settings = settings
+        self._woken: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def wake(self, shard: int) -> None:
+        """Have a shard looked at without waiting for the next poll."""
+        self._woken[shard].set()
+
+    def wake_all(self) -> None:
+        """Have every shard that runs looked at without waiting for the next poll."""
+        for woken in self._woken.values():
+            woken.set()
 
     async def run(self, shard: int) -> None:
         """Feed the shard's due timers until cancelled or stopped."""
         while not self._patience.stopping:
+            self._woken[shard].clear()
             if not await self.feed(shard):
-                await self._patience.pause(self._settings.timer_poll_ms / 1_000)
+                await self._wait(shard)
+
+    async def _wait(self, shard: int) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.timer_poll_ms / 1_000):
+                await self._woken[shard].wait()
 
     async def feed(self, shard: int) -> bool:
         """Handle the timers that are due now; return whether there may be more. Cost: O(timers due), bounded."""
-        now_ms = to_milliseconds(self._clock.now())
-        limit = self._settings.timer_batch_max
-        due = await self._patience.until_done("reach Redis", lambda: self._store.due_timers(shard, now_ms, limit))
+        due = await self._patience.until_done("reach Redis", lambda: self._due(shard))
         if due:
             await self._handling.handle_timers(shard, due)
-        return len(due) == limit
+        return len(due) == self._settings.timer_batch_max
+
+    async def _due(self, shard: int) -> list[tuple[str, str, int]]:
+        await self._clock.refresh()
+        return await self._store.due_timers(shard, to_milliseconds(self._clock.now()), self._settings.timer_batch_max)

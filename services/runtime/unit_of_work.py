@@ -1,13 +1,14 @@
 """One account during one attempt at a batch.
 
-Its messages are decided one after another, each on the state that the ones before it left, and become commits that
-follow each other's versions.
+Its messages are decided one after another, each on the state that the ones before it left, and become one commit: the
+state after the last of them, and all that they said, in order. What a message costs is its decision and its records;
+loading, checking the version and storing the state cost the same for one message and for a thousand.
 
-Nothing is written here. When the commits meet a conflict, the whole unit is thrown away and built again from what is
+Nothing is written here. When the commit meets a conflict, the whole unit is thrown away and built again from what is
 stored then; ids derive from causes, so the second attempt says the same things.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, NamedTuple
 
@@ -37,6 +38,7 @@ from services.runtime.store import Commit, Loaded
 
 ACCEPTED, IGNORED, REPEATED = "accepted", "ignored", "repeated"
 _REMOVE_TIMER = -1
+_Said = tuple[Payload, str, bytes]  # with its id and its JSON
 
 
 class Delivery(NamedTuple):
@@ -82,34 +84,42 @@ class Delivery(NamedTuple):
 
 
 class UnitOfWork(Generic[D]):
-    """The account as it is while a batch is decided. `arrivals` tells which sequences were out of line."""
+    """The account as it is while a batch is decided, on what was stored at `version`.
+
+    `arrivals` tells which sequences were out of line. `careful`: whether what a delivery leaves can be stored is tried
+    at once, and it fails by itself; else `commit` raises for the account.
+    """
 
     def __init__(
-        self, decider: Decider[D], answer: Answer | None, account_id: str, now: datetime, loaded: Loaded
+        self,
+        decider: Decider[D],
+        answer: Answer | None,
+        account_id: str,
+        now: datetime,
+        loaded: Loaded,
+        *,
+        careful: bool = False,
     ) -> None:
         self._decider = decider
         self._answer = answer
         self._now = now
         self._time = to_rfc3339(now)
-        self._version = loaded.version
-        self._stored_sequences = loaded.sequences
+        self._careful = careful
+        self.version = loaded.version
+        self._known = loaded.version > 0
+        self._writes_account = False
         self._sequences = Sequences.load(loaded.sequences)
         document = decider.document.model_validate_json(loaded.document) if loaded.document else decider.initial()
+        self._loaded_document = document
         self._rows: dict[str, Row | None] = {}
+        self._written: dict[str, Row | None] = {}
         self.state = State(account_id, document, self._rows)
         self._answered: set[str] = set()
-        self.commits: list[Commit] = []
+        self._inbox: list[str | bytes] = []
+        self._records: list[bytes] = []
+        self._timers: dict[str, int] = {}
+        self._gaps: dict[str, str] = {}
         self.arrivals: list[tuple[str, int, Arrival]] = []
-
-    @property
-    def base_version(self) -> int:
-        """The version that was loaded."""
-        return self._version - sum(1 for commit in self.commits if commit.sequences)
-
-    @property
-    def version(self) -> int:
-        """The version after the commits so far."""
-        return self._version
 
     def add_rows(self, names: Sequence[str], stored: Sequence[bytes | None]) -> None:
         """Take in rows that were loaded, unless this unit has changed them since."""
@@ -122,18 +132,37 @@ class UnitOfWork(Generic[D]):
         """Take in that a command has its answer already."""
         self._answered.add(command_id)
 
+    def put_off(self, timer: str, due_ms: int) -> None:
+        """Have a timer come again then, unless the account has set or cleared it in this batch."""
+        self._timers.setdefault(timer, due_ms)
+
+    def commit(self) -> Commit | None:
+        """Return all that was decided as one commit; None when that is nothing. Raises when it cannot be stored."""
+        if not (self._writes_account or self._records or self._timers):
+            return None
+        state = self.state
+        return Commit(
+            state.account_id,
+            self.version,
+            self._sequences.dump() if self._writes_account else b"",
+            codec.to_json(state.document) if state.document is not self._loaded_document else b"",
+            _flat_rows(self._written),
+            self._inbox,
+            self._records,
+            [part for timer in self._timers.items() for part in timer],
+            [part for gap in self._gaps.items() for part in gap],
+        )
+
     def handle(self, delivery: Delivery) -> str | NeedsRows:
-        """Decide one delivery and append its commit; return the outcome's name (for counting), or NeedsRows.
+        """Decide one delivery and take in what it comes to; return the outcome's name (for counting), or NeedsRows.
 
         What the service's functions raise leaves the account as it was before the delivery.
         """
-        before, commits, arrivals = self.state, len(self.commits), len(self.arrivals)
+        before, emitted = self.state, dict(self._sequences.emitted)
         try:
             return self._handle(delivery)
         except Exception:
-            self.state = before
-            del self.commits[commits:], self.arrivals[arrivals:]
-            self._sequences = Sequences.load(self._stored_sequences)
+            self.state, self._sequences.emitted = before, emitted
             raise
 
     def _handle(self, delivery: Delivery) -> str | NeedsRows:
@@ -150,7 +179,7 @@ class UnitOfWork(Generic[D]):
         if isinstance(decision, Ignored):
             self._skip(delivery, arrival)
             return IGNORED
-        self._commit(delivery, arrival, decision)
+        self._take_effect(delivery, arrival, decision)
         return ACCEPTED if isinstance(decision, Accepted) else decision.reason.value
 
     def _decide(self, delivery: Delivery) -> Decision:
@@ -178,15 +207,15 @@ class UnitOfWork(Generic[D]):
         if isinstance(message, TimerDue):
             moved_to = self._moved_to(message)
             if moved_to is not None:
-                self.commits.append(Commit(self.state.account_id, self._version, timers=(message.name, moved_to)))
+                self._timers[message.name] = moved_to
                 return
             timers = {name: due for name, due in self.state.document.timers.items() if name != message.name}
             before, self.state = self.state, self.state.with_document(timers=timers)
-            self._append(delivery, None, before, (), b"")
+            self._take_in(delivery, None, before, (), b"")
         elif arrival is not None:
-            self._append(delivery, arrival, self.state, (), b"")
+            self._take_in(delivery, arrival, self.state, (), b"")
 
-    def _commit(self, delivery: Delivery, arrival: Arrival | None, decision: Accepted | Rejected) -> None:
+    def _take_effect(self, delivery: Delivery, arrival: Arrival | None, decision: Accepted | Rejected) -> None:
         before = self.state
         payloads: tuple[Payload, ...] = ()
         message = delivery.message
@@ -205,47 +234,38 @@ class UnitOfWork(Generic[D]):
             result = self._answer(message, delivery.cause, decision, tuple(event_id for _, event_id, _ in said))
             answer = codec.to_json(result)
             said.append((result, derive_id(delivery.account_id, delivery.cause.id, 0), answer))
-        self._append(delivery, arrival, before, said, answer)
+        self._take_in(delivery, arrival, before, said, answer)
 
-    def _append(
-        self,
-        delivery: Delivery,
-        arrival: Arrival | None,
-        before: State[D],
-        said: "list[tuple[Payload, str, bytes]] | tuple[()]",
-        answer: bytes,
+    def _take_in(
+        self, delivery: Delivery, arrival: Arrival | None, before: State[D], said: Sequence[_Said], answer: bytes
     ) -> None:
-        state, sequences = self.state, self._sequences
-        gaps: tuple[str, ...] = ()
-        if arrival is not None and delivery.topic and delivery.sequence:
-            sequences.apply(delivery.topic.name, delivery.sequence, trimmed=delivery.trimmed)
-            if arrival is not Arrival.NEXT:
-                self.arrivals.append((delivery.topic.name, delivery.sequence, arrival))
-                gaps = (delivery.topic.name, sequences.applied[delivery.topic.name].missing_text())
-        known = self._version > 0 or state.document is not before.document or bool(state.written) or arrival is not None
+        """Add what a delivery did to what the commit will hold. All that may raise comes before anything is added."""
+        document, written = self.state.document, self.state.written
+        known = self._known or document is not before.document or bool(written) or arrival is not None
         records = [self._record(delivery, *each, sequenced=known) for each in said]
-        stored_sequences = sequences.dump() if known else b""
-        self.commits.append(
-            Commit(
-                state.account_id,
-                self._version,
-                stored_sequences,
-                codec.to_json(state.document) if state.document is not before.document else b"",
-                _written_rows(state),
-                delivery.cause.id if answer else "",
-                answer,
-                records,
-                _changed_timers(before.document.timers, state.document.timers),
-                gaps,
-            )
-        )
-        self._version += known
-        if state.written:
-            self._rows.update(state.written)
-            self.state = State(state.account_id, state.document, self._rows)
-        self._stored_sequences = stored_sequences or self._stored_sequences
+        timers = _changed_timers(before.document.timers, document.timers)
+        if self._careful:
+            codec.to_json(document)
+            _flat_rows(written)
+        self._known = known
+        self._writes_account |= known
+        self._records += records
+        self._timers.update(timers)
         if answer:
+            self._inbox += (delivery.cause.id, answer)
             self._answered.add(delivery.cause.id)
+        if arrival is not None and delivery.topic and delivery.sequence:
+            self._apply(delivery.topic.name, delivery.sequence, arrival, trimmed=delivery.trimmed)
+        if written:
+            self._rows.update(written)
+            self._written.update(written)
+            self.state = State(self.state.account_id, document, self._rows)
+
+    def _apply(self, topic: str, sequence: int, arrival: Arrival, *, trimmed: bool) -> None:
+        self._sequences.apply(topic, sequence, trimmed=trimmed)
+        if arrival is not Arrival.NEXT:
+            self.arrivals.append((topic, sequence, arrival))
+            self._gaps[topic] = self._sequences.applied[topic].missing_text()
 
     def _record(self, delivery: Delivery, payload: Payload, event_id: str, value: bytes, *, sequenced: bool) -> bytes:
         return codec.pack(
@@ -265,21 +285,15 @@ def _is_command(delivery: Delivery) -> bool:
     return delivery.topic is not None and delivery.topic.kind is Kind.COMMANDS
 
 
-def _written_rows(state: State[Any]) -> list[str | bytes]:
-    written: list[str | bytes] = []
-    for name, row in state.written.items():
-        written += (name, b"" if row is None else codec.to_json(row))
-    return written
+def _flat_rows(written: Mapping[str, Row | None]) -> list[str | bytes]:
+    flat: list[str | bytes] = []
+    for name, row in written.items():
+        flat += (name, b"" if row is None else codec.to_json(row))
+    return flat
 
 
-def _changed_timers(before: Any, after: Any) -> list[str | int]:
+def _changed_timers(before: Mapping[str, datetime], after: Mapping[str, datetime]) -> dict[str, int]:
     if after is before:
-        return []
-    changed: list[str | int] = []
-    for name, due in after.items():
-        if before.get(name) != due:
-            changed += (name, to_milliseconds(due))
-    for name in before:
-        if name not in after:
-            changed += (name, _REMOVE_TIMER)
-    return changed
+        return {}
+    changed = {name: to_milliseconds(due) for name, due in after.items() if before.get(name) != due}
+    return changed | {name: _REMOVE_TIMER for name in before if name not in after}

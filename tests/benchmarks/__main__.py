@@ -18,6 +18,7 @@ from rich.table import Table
 from contracts.payload import Payload
 from contracts.topics import BILLING, EVENTS, RESULTS
 from services.runtime.bootstrap import connect_redis
+from services.runtime.clock import SystemClock
 from services.runtime.settings import Settings
 from tests.benchmarks.measure import (
     Throughput,
@@ -26,10 +27,12 @@ from tests.benchmarks.measure import (
     dump,
     latencies,
     percentile,
+    resident_megabytes,
     running,
     service,
 )
-from tests.benchmarks.seed import Population, send_commands, store_accounts
+from tests.benchmarks.renewals import store_subscriptions
+from tests.benchmarks.seed import Population, send_commands, settle, store_accounts
 from tests.containers import kafka_container, valkey_container
 
 _BUSY = 1_000
@@ -41,7 +44,7 @@ console = Console()
 class Sizes:
     """How much is done: the full run, or the quick one."""
 
-    def __init__(self, *, quick: bool) -> None:
+    def __init__(self, *, quick: bool, renewals: int | None = None) -> None:
         self.commands = 3_000 if quick else 30_000
         self.plain = 500 if quick else 3_000
         self.runs = 1 if quick else 3
@@ -49,6 +52,7 @@ class Sizes:
         self.chain = 1_000 if quick else 10_000
         self.latency_rate = 100 if quick else 400
         self.latency_commands = 300 if quick else 6_000
+        self.renewals = renewals or (2_000 if quick else 100_000)
 
 
 class Bench:
@@ -103,6 +107,21 @@ class Bench:
             for topic, values in found.items()
         }
 
+    async def renewals(self, settings: Settings, redis: Any) -> dict[str, float]:
+        """Measure billing while a midnight's renewals are due: until the last invoice is in Kafka."""
+        count = self.sizes.renewals
+        await store_subscriptions(redis, settings, count, SystemClock().now().date())
+        await settle(redis)
+        async with running(settings, service("billing")) as pids:
+            found = await drain(settings, settings.namespace + BILLING.name, count, pids)
+            resident = sum(map(resident_megabytes, pids))
+        return {
+            "accounts": count,
+            "per_second": found.per_second,
+            "cpu_microseconds_each": found.cpu_microseconds_each,
+            "resident_megabytes": resident,
+        }
+
 
 async def measured(bench: Bench, settings: Settings, commands: Sequence[Payload]) -> dict[str, Any]:
     """Work the commands off in equal runs; return their figures."""
@@ -114,9 +133,8 @@ async def measured(bench: Bench, settings: Settings, commands: Sequence[Payload]
     }
 
 
-async def run(kafka: str, redis_url: str, *, quick: bool) -> dict[str, Any]:
+async def run(kafka: str, redis_url: str, sizes: Sizes) -> dict[str, Any]:
     """Run everything and return the figures."""
-    sizes = Sizes(quick=quick)
     bench = Bench(kafka, redis_url, sizes)
     sample = Population("x", 1_000, 40)
     result: dict[str, Any] = {"commands": sizes.commands, "entitlements": {}}
@@ -147,6 +165,7 @@ async def run(kafka: str, redis_url: str, *, quick: bool) -> dict[str, Any]:
     await store_accounts(redis, settings, population)
     result["latency_ms"] = await bench.latency(settings, population)
     result["latency_rate_per_second"] = sizes.latency_rate
+    result["renewals"] = await bench.renewals(await bench._fresh(), redis)
     await redis.aclose()
     return result
 
@@ -163,7 +182,15 @@ def show(result: dict[str, Any]) -> None:
         table.add_row(f"entitlements, {name}", spread, f"{middle / bare:.2f}", f"{middle / plain:.1f}")
     for topic, rate in result["all_three"].items():
         table.add_row(f"all three services, to {topic}", f"{rate:,.0f}", f"{rate / bare:.2f}", f"{rate / plain:.1f}")
+    renewals = result["renewals"]
+    rate = renewals["per_second"]
+    name = f"renewals of {renewals['accounts']:,} accounts at one midnight"
+    table.add_row(name, f"{rate:,.0f}", f"{rate / bare:.2f}", f"{rate / plain:.1f}")
     console.print(table)
+    console.print(
+        f"a night of 1,000,000 renewals at this rate: {1_000_000 / rate:,.0f} s; billing used "
+        f"{renewals['resident_megabytes']:,.0f} MB and {renewals['cpu_microseconds_each']:.0f} µs each"
+    )
     for topic, each in result["latency_ms"].items():
         console.print(
             f"latency to {topic} at {result['latency_rate_per_second']}/s: "
@@ -175,10 +202,11 @@ def main() -> int:
     """Parse arguments, run, print, write."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--renewals", type=int, metavar="ACCOUNTS", help="how many renewals are due at once")
     parser.add_argument("--output", default="bench.json")
     arguments = parser.parse_args()
     with kafka_container() as kafka, valkey_container() as redis_url:
-        result = asyncio.run(run(kafka, redis_url, quick=arguments.quick))
+        result = asyncio.run(run(kafka, redis_url, Sizes(quick=arguments.quick, renewals=arguments.renewals)))
     show(result)
     dump(arguments.output, result)
     return 0

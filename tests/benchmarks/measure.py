@@ -99,6 +99,12 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def resident_megabytes(pid: int) -> int:
+    """Return how much memory a process holds."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000
+
+
 async def drain(settings: Settings, topic: str, expected: int, pids: Sequence[int]) -> Throughput:
     """Wait until `topic` (full name) has grown by `expected`; raises TimeoutError when that takes too long."""
     ends = LogEnds(settings)

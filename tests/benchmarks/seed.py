@@ -121,10 +121,10 @@ async def store_accounts(redis: Any, settings: Settings, population: Population)
                 await committing.run(shard, shards.pop(shard))
     for shard, deliveries in shards.items():
         await committing.run(shard, deliveries)
-    await _settle(redis)
+    await settle(redis)
 
 
-async def _settle(redis: Any) -> None:
+async def settle(redis: Any) -> None:
     """Have the append-only file rewritten now and wait for its end, so that none runs beside what is measured."""
     async with asyncio.timeout(_SETTLE_SECONDS_MAX):
         while (await redis.info("persistence"))["aof_rewrite_in_progress"]:  # noqa: ASYNC110 - it tells nobody

@@ -8,7 +8,8 @@ from contracts.cycles import local_date
 from contracts.events import AddOnPurchased, Person, Terms
 from contracts.invoices import InvoiceIssued
 from contracts.money import Money
-from services.billing.domain import BillingAccount, BillingDecider
+from services.billing.account import BillingAccount
+from services.billing.domain import BillingDecider
 from services.runtime.decision import Accepted, Ignored, Message
 from tests.scenario import Scenario
 
@@ -30,6 +31,22 @@ def issued(story: Scenario[BillingAccount]) -> InvoiceIssued:
     (invoice,) = story.emitted
     assert isinstance(invoice, InvoiceIssued)
     return invoice
+
+
+def invoices(story: Scenario[BillingAccount]) -> list[InvoiceIssued]:
+    """Return all that the last step issued; AssertionError when it emitted anything else."""
+    issued_now = [event for event in story.emitted if isinstance(event, InvoiceIssued)]
+    assert len(issued_now) == len(story.emitted)
+    return issued_now
+
+
+def billed(invoice: InvoiceIssued) -> list[str]:
+    """Return an invoice in words: its kind, each line's days, seats and amount, and its total."""
+    lines = [
+        f"{line.add_on} {line.period.from_} {line.period.to} {line.quantity.total} {line.amount}"
+        for line in invoice.lines
+    ]
+    return [str(invoice.kind), *lines, str(invoice.total)]
 
 
 def stays_quiet(story: Scenario[BillingAccount]) -> str:

@@ -6,13 +6,14 @@ import pytest
 
 from contracts.accounts import BillingFrequency, Licenses
 from contracts.cycles import Cycle, cycle_containing
-from contracts.invoices import BilledDays, InvoiceLine, Period, ProrationRule, Share
+from contracts.invoices import BASE_PLAN, BilledDays, InvoiceKind, InvoiceLine, Period, ProrationRule, Share
 from contracts.money import Money
 from services.billing.proration import (
     amount,
     days_in_words,
     derivation,
     recompute,
+    share_between,
     share_by_day,
     share_by_fixed_30,
     share_to_end,
@@ -191,6 +192,49 @@ def line(
 def test_a_line_explains_itself(subject: InvoiceLine, sentence: str) -> None:
     """The derivation of a line is its arithmetic in words, with the first and last day paid for."""
     assert derivation(subject) == sentence
+
+
+def test_the_line_of_an_adjustment_names_the_seats_added() -> None:
+    """Told that it is an adjustment's, a line says how many seats came to those already paid."""
+    assert derivation(line(count=2), InvoiceKind.ADJUSTMENT) == (
+        "17.95 USD x 2 more seats x 20/30 days (30 Sep 2026 to 19 Oct 2026, America/New_York) = 23.93 USD"
+    )
+    assert derivation(line(), InvoiceKind.RENEWAL) == derivation(line())
+
+
+def test_the_line_of_the_base_plan_has_no_seats() -> None:
+    """The base plan is one thing with one price."""
+    base = line(share=(30, 30), zone="UTC").model_copy(update={"subscription_id": BASE_PLAN, "add_on": BASE_PLAN})
+    assert derivation(base) == (
+        "17.95 USD for the base plan x 30/30 days (30 Sep 2026 to 19 Oct 2026, UTC) = 17.95 USD"
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "price", "sentence"),
+    [
+        (
+            (20, 30),
+            "-30.00",
+            "-30.00 USD, charged by acme-000001, x 20/30 days not used (30 Sep 2026 to 19 Oct 2026, UTC) = -20.00 USD",
+        ),
+        ((1, 1), "-5.00", "-5.00 USD of what acme-000001 charged (30 Sep 2026 to 19 Oct 2026, UTC) = -5.00 USD"),
+    ],
+    ids=["unused days", "an amount"],
+)
+def test_the_line_of_a_credit_names_what_it_gives_back_from(share: tuple[int, int], price: str, sentence: str) -> None:
+    """A credit's line says which invoice charged, and which part of that was not used."""
+    counted = Share(numerator=share[0], denominator=share[1])
+    changes = {"unit_price": usd(price), "credits": "acme-000001", "amount": amount(usd(price), 1, counted)}
+    assert derivation(line(share=share, zone="UTC").model_copy(update=changes)) == sentence
+
+
+def test_a_part_that_ends_within_the_cycle() -> None:
+    """Every rule counts a part that neither begins nor ends with the cycle: ten days of thirty."""
+    terms = terms_of(SEPTEMBER.start)
+    part = (date(2026, 9, 25), date(2026, 10, 5))
+    shares = [share_between(rule, terms, SEPTEMBER, part) for rule in ProrationRule]
+    assert [share.numerator * 3 == share.denominator for share in shares] == [True] * 3
 
 
 def test_a_line_can_be_recomputed() -> None:

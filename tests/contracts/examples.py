@@ -138,6 +138,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "licenses_from": "2026-09-30",
         "terms": _TERMS,
         "terms_from": "2026-10-20",
+        "follows_account": False,
         "cause": "back_office",
         "by": _STAFF,
     },

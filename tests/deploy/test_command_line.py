@@ -128,7 +128,20 @@ def test_a_busy_port_is_one_line(tmp_path: Path) -> None:
 def test_every_command_explains_itself() -> None:
     """Each command has a help text, and is listed by the command itself."""
     listed = invoke("--help").stdout
-    for command in ("run", "topics", "send", "watch", "doctor", "up", "demo", "story"):
+    for command in (
+        "run",
+        "topics",
+        "send",
+        "watch",
+        "doctor",
+        "up",
+        "demo",
+        "story",
+        "clock",
+        "rebuild",
+        "explain",
+        "audit",
+    ):
         assert command in listed
         assert invoke(command, "--help").exit_code == 0
 

@@ -11,7 +11,7 @@ from aiokafka.admin import NewTopic
 from redis.asyncio import Redis
 from typer.testing import CliRunner
 
-from contracts.topics import BILLING, COMMANDS, EVENTS, READERS
+from contracts.topics import BILLING, COMMANDS, EVENTS, READERS, TOPICS, dead_letter_topics
 from deploy.addonflow import connections, kafka_checks, redis_checks
 from deploy.addonflow.doctor import examine
 from deploy.addonflow.embedded import free_ports, start_valkey
@@ -81,7 +81,7 @@ async def test_the_command_fails_when_something_is_wrong(deployment: Settings) -
 
     assert result.exit_code == 1
     [line] = [line for line in result.stdout.splitlines() if line.startswith("FAIL")]
-    assert "topics: 12 missing" in line
+    assert f"topics: {len(TOPICS) + len(list(dead_letter_topics()))} missing" in line
     assert line.endswith("-> run `addonflow topics create`")
 
     await create(deployment, replication_factor=1, wait_seconds=5)

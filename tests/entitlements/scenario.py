@@ -1,19 +1,29 @@
 """One account and its people: messages to begin a story with, and a catalog that no operator's change can reach."""
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from contracts.accounts import AccountUpdated, Billing, BillingFrequency, Licenses, MemberUpdated
+from contracts.backoffice import Staff
 from contracts.catalog import Catalog
 from contracts.commands import PurchaseAddOn, RequestFeature, RequestQuote, StartTrial
+from contracts.identity import derive_id
+from contracts.money import Money
+from contracts.payload import Payload
 from contracts.results import Action, Ask, Reason
-from services.entitlements.domain import Entitlements, EntitlementsDecider
+from services.entitlements.account import Entitlements
+from services.entitlements.domain import EntitlementsDecider
 from services.runtime.decision import Accepted, Message, Rejected
 from tests.scenario import Scenario
+
+P = TypeVar("P", bound=Payload)
 
 ACCOUNT = "acme"
 NOW = datetime(2026, 9, 30, 16, 0, 1, tzinfo=UTC)
 ADD_ON = "analytics_plus"
+CONVERTING = "assist"
+REASON = "agreed by phone"
+STAFF = Staff(staff_id="sue", reason=REASON)
 
 CATALOG = Catalog.model_validate(
     {
@@ -40,10 +50,23 @@ CATALOG = Catalog.model_validate(
                 ],
             },
             "aircall_ai": {"name": "Aircall AI", "trial_days": 7, "prices": []},
+            CONVERTING: {
+                "name": "Assist",
+                "trial_days": 7,
+                "after_trial": "convert",
+                "prices": [
+                    {
+                        "version": "2026-01",
+                        "valid_from": date(2026, 1, 1),
+                        "unit_prices": [{"currency": "USD", "monthly": "5.00"}],
+                    }
+                ],
+            },
         },
     }
 )
 DECIDER = EntitlementsDecider(CATALOG)
+SUBSCRIPTION = derive_id(ACCOUNT, "buy", "subscription")
 
 COMMANDS = {
     Action.SUBSCRIBE_NOW: PurchaseAddOn,
@@ -106,9 +129,29 @@ def request(user_id: str = "admin", **more: Any) -> RequestFeature:
     return RequestFeature(account_id=ACCOUNT, user_id=user_id, add_on=ADD_ON, **more)
 
 
+def says(kind: type[P], user_id: str = "owner", **more: Any) -> P:
+    """Return another command of a member's."""
+    return kind.model_validate({"account_id": ACCOUNT, "user_id": user_id, **more})
+
+
+def staff(kind: type[P], **more: Any) -> P:
+    """Return a command of the vendor's staff; those about an add-on are about Analytics+ unless told otherwise."""
+    return kind.model_validate({"account_id": ACCOUNT, "add_on": ADD_ON, "staff_id": "sue", "reason": REASON, **more})
+
+
+def dollars(amount_minor: int) -> Money:
+    """Return so many cents."""
+    return Money(amount_minor=amount_minor, currency="USD")
+
+
 def given(*messages: Message, now: datetime = NOW) -> Scenario[Entitlements]:
     """Begin a story with what already happened; every message must have been accepted."""
     story: Scenario[Entitlements] = Scenario(DECIDER, ACCOUNT, now)
+    return having(story, *messages)
+
+
+def having(story: Scenario[Entitlements], *messages: Message) -> Scenario[Entitlements]:
+    """Let more have happened; every message must have been accepted."""
     for message in messages:
         story.when(message)
         assert isinstance(story.decision, Accepted), story.decision
@@ -119,6 +162,13 @@ def acme(**changes: Any) -> Scenario[Entitlements]:
     """Begin a story with the account and one member of each role, whose ids are their roles."""
     people = (member(role) for role in ("owner", "admin", "supervisor", "agent"))
     return given(account(**changes), *people)
+
+
+def subscribed(**changes: Any) -> Scenario[Entitlements]:
+    """Begin a story with Analytics+ bought now by the Owner; `SUBSCRIPTION` is the subscription's id."""
+    story = acme(**changes).when(purchase(), cause_id="buy")
+    assert isinstance(story.decision, Accepted), story.decision
+    return story.given()
 
 
 def refused(story: Scenario[Entitlements]) -> Rejected:

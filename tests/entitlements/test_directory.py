@@ -3,7 +3,8 @@
 import pytest
 
 from contracts.results import Action, Ask, CommandAccepted, CommandRejected, Reason
-from services.entitlements.domain import Entitlements, EntitlementsDecider, answer, rows_of
+from services.entitlements.account import Entitlements, rows_of
+from services.entitlements.domain import EntitlementsDecider, answer
 from services.runtime.decision import Accepted, Cause, Decider, Rejected, State, TimerDue
 from tests.entitlements.scenario import (
     ACCOUNT,

@@ -9,7 +9,7 @@ from contracts.events import AddOnPurchased, FeatureRequested, Person, QuoteRequ
 from contracts.identity import derive_id
 from contracts.money import Money
 from contracts.results import Action, Ask, Reason
-from services.entitlements.policy import AddOnState
+from services.entitlements.schedule import AddOnState, Subscription
 from tests.entitlements.scenario import (
     ACCOUNT,
     ADD_ON,
@@ -59,7 +59,11 @@ def test_a_purchase_carries_the_terms_it_was_made_on() -> None:
     """AddOnPurchased carries price, seats, cycle and zone as they are at that moment, and is remembered."""
     story = acme().when(purchase(), cause_id="buy").then(sold())
 
-    assert story.document.add_ons[ADD_ON] == AddOnState(subscription_id=derive_id("acme", "buy", "subscription"))
+    assert story.document.add_ons[ADD_ON] == AddOnState(
+        subscription_id=derive_id("acme", "buy", "subscription"),
+        subscription=Subscription.of(sold()),
+        requests_round=1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,7 +84,8 @@ def test_the_first_billed_day_is_the_accounts_own(zone: str, now: datetime, day:
 def test_a_purchase_ends_a_running_trial_first() -> None:
     """A purchase during a trial is TrialEnded (purchased), then AddOnPurchased."""
     story = acme().given(trial()).when(purchase(), cause_id="buy")
-    story.then(TrialEnded(account_id=ACCOUNT, add_on=ADD_ON, ended_at=NOW, reason="purchased"), sold())
+    ended = TrialEnded(account_id=ACCOUNT, add_on=ADD_ON, ended_at=NOW, reason="purchased", started_by=OWNER)
+    story.then(ended, sold())
     assert story.document.add_ons[ADD_ON].trial_ended_at == NOW
 
 

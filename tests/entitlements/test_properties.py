@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from contracts.accounts import BillingFrequency, Licenses
 from contracts.results import Action, Reason
-from services.entitlements.domain import Entitlements, FeatureRequest, Member, rows_of
+from services.entitlements.account import Entitlements, FeatureRequest, Member, rows_of
 from services.entitlements.offers import AccountFacts
-from services.entitlements.policy import AddOnState
+from services.entitlements.schedule import AddOnState
 from services.runtime.decision import Accepted, Cause, Decision, Rejected, State
 from tests.entitlements.scenario import ACCOUNT, ADD_ON, CATALOG, DECIDER, NOW, asks, purchase
 

@@ -4,8 +4,26 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from contracts.accounts import AccountManager, AccountUpdated, Billing, BillingFrequency, Licenses, MemberUpdated
+from contracts.backoffice import Staff
 from contracts.catalog import Catalog
-from contracts.events import AddOnPurchased, FeatureRequested, Person, QuoteRequested, Terms, TrialStarted
+from contracts.commands import Cadence
+from contracts.events import (
+    AddOnPurchased,
+    DigestChanged,
+    FeatureDeclined,
+    FeatureRequested,
+    FeatureSnoozed,
+    Person,
+    QuoteDeclined,
+    QuoteExpired,
+    QuoteRequested,
+    SubscriptionCanceled,
+    Terms,
+    TrialEnded,
+    TrialEndingSoon,
+    TrialExtended,
+    TrialStarted,
+)
 from contracts.invoices import BilledDays, InvoiceIssued, InvoiceKind, InvoiceLine, Period, ProrationRule, Share
 from contracts.money import Money
 from contracts.notices import NotificationRequested
@@ -19,6 +37,7 @@ DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 ANALYTICS = "analytics_plus"
 AI = "aircall_ai"
+STAFF = Staff(staff_id="mia", reason="a difficult customer")
 SEATS = Licenses(standard=1)
 USD_11_97 = Money(amount_minor=1197, currency="USD")
 CATALOG = Catalog.model_validate(
@@ -32,9 +51,14 @@ CATALOG = Catalog.model_validate(
 )
 
 
-def story(digest_delay: timedelta = DAY) -> Scenario[NotifiedAccount]:
+def story(digest_delay: timedelta | None = None) -> Scenario[NotifiedAccount]:
     """Begin the story of an account nobody has said anything about, on START."""
     return Scenario(NotificationsDecider(CATALOG, digest_delay), ACCOUNT, START)
+
+
+def person(user_id: str, role: str = "owner") -> Person:
+    """Name a member as events do."""
+    return Person(user_id=user_id, role=role, name=user_id.capitalize())
 
 
 def member(
@@ -57,7 +81,7 @@ def owner(user_id: str = "olga", revision: int = 1) -> MemberUpdated:
     return member(user_id, "owner", revision)
 
 
-def account(revision: int = 1, manager: AccountManager | None = None) -> AccountUpdated:
+def account(revision: int = 1, manager: AccountManager | None = None, zone: str = "America/New_York") -> AccountUpdated:
     """State an account, with or without an account manager."""
     return AccountUpdated(
         account_id=ACCOUNT,
@@ -65,7 +89,7 @@ def account(revision: int = 1, manager: AccountManager | None = None) -> Account
         name="Acme Inc",
         status="active",
         currency="USD",
-        timezone="America/New_York",
+        timezone=zone,
         sales_managed=True,
         payment_method_on_file=True,
         licenses=SEATS,
@@ -124,6 +148,77 @@ def asks_for_quote(quote_id: str = "quote-1", add_on: str = ANALYTICS) -> QuoteR
     )
 
 
+def declines_quote(quote_id: str = "quote-1", user_id: str = "olga") -> QuoteDeclined:
+    """The back office makes no offer."""
+    return QuoteDeclined(
+        account_id=ACCOUNT,
+        add_on=ANALYTICS,
+        quote_id=quote_id,
+        requested_by=person(user_id),
+        declined_at=START,
+        by=STAFF,
+    )
+
+
+def quote_expires(quote_id: str = "quote-1", user_id: str = "olga") -> QuoteExpired:
+    """Nobody answered a quote."""
+    return QuoteExpired(
+        account_id=ACCOUNT, add_on=ANALYTICS, quote_id=quote_id, requested_by=person(user_id), expired_at=START
+    )
+
+
+def activates_quote(user_id: str = "olga") -> AddOnPurchased:
+    """The back office turns a quote into a subscription."""
+    update = {"origin": "quote", "quote_id": "quote-1", "reference": "C-17", "by": STAFF}
+    return buys(user_id).model_copy(update=update)
+
+
+def trial_ends_soon(user_id: str = "adam", add_on: str = ANALYTICS) -> TrialEndingSoon:
+    """A trial ends three days from START."""
+    return TrialEndingSoon(
+        account_id=ACCOUNT, add_on=add_on, started_by=person(user_id, "admin"), ends_at=START + 3 * DAY
+    )
+
+
+def trial_ends(user_id: str | None = "adam", reason: str = "expired") -> TrialEnded:
+    """A trial is over; who started it is not known to every release."""
+    starter = person(user_id, "admin") if user_id else None
+    return TrialEnded(account_id=ACCOUNT, add_on=ANALYTICS, ended_at=START, reason=reason, started_by=starter, by=STAFF)
+
+
+def trial_is_extended() -> TrialExtended:
+    """The back office lets a trial end later."""
+    return TrialExtended(account_id=ACCOUNT, add_on=ANALYTICS, ends_at=START + 10 * DAY, extended_at=START, by=STAFF)
+
+
+def is_canceled(cause: str = "back_office") -> SubscriptionCanceled:
+    """A subscription ends."""
+    return SubscriptionCanceled(
+        account_id=ACCOUNT,
+        add_on=ANALYTICS,
+        subscription_id="subscription-1",
+        canceled_at=START,
+        effective_date=date(2026, 10, 20),
+        cause=cause,
+        by=STAFF,
+    )
+
+
+def declines(at: datetime = START, add_on: str = ANALYTICS, note: str | None = None) -> FeatureDeclined:
+    """An Owner turns down the requests for an add-on."""
+    return FeatureDeclined(account_id=ACCOUNT, add_on=add_on, declined_by=person("olga"), declined_at=at, note=note)
+
+
+def snoozes(until: date, at: datetime = START, add_on: str = ANALYTICS) -> FeatureSnoozed:
+    """An Owner wants to hear nothing of an add-on for a while."""
+    return FeatureSnoozed(account_id=ACCOUNT, add_on=add_on, snoozed_by=person("olga"), snoozed_at=at, until=until)
+
+
+def wants_digests(cadence: Cadence, at: datetime = START) -> DigestChanged:
+    """An Owner chooses how often digests come."""
+    return DigestChanged(account_id=ACCOUNT, cadence=cadence, changed_by=person("olga"), changed_at=at)
+
+
 def invoice(number: int = 1, kind: InvoiceKind = InvoiceKind.IMMEDIATE, add_on: str = ANALYTICS) -> InvoiceIssued:
     """Billing issues an invoice over 11.97 USD."""
     line = InvoiceLine(
@@ -155,7 +250,7 @@ def invoice(number: int = 1, kind: InvoiceKind = InvoiceKind.IMMEDIATE, add_on: 
 def notices(scene: Scenario[Any]) -> list[tuple[str, list[str | None]]]:
     """Return template and recipients (user id, else address) of what the last step emitted."""
     return [
-        (event.template.value, [reader.user_id or reader.email for reader in event.recipients])
+        (event.template, [reader.user_id or reader.email for reader in event.recipients])
         for event in scene.emitted_of(NotificationRequested)
     ]
 

@@ -3,24 +3,34 @@
 import pytest
 
 from contracts.accounts import AccountManager
+from contracts.backoffice import Staff
 from contracts.identity import derive_id
 from contracts.invoices import InvoiceKind
 from contracts.notices import NotificationRequested, Recipient
+from contracts.payload import Payload
+from services.notifications.account import HELD_INVOICES_MAX, NotifiedAccount
+from services.runtime.decision import Accepted, Cause, State
 from tests.notifications.messages import (
+    AI,
     ANALYTICS,
     START,
     account,
+    activates_quote,
     asks_for_quote,
+    buys,
+    declines_quote,
     invoice,
     member,
     notices,
     owner,
+    quote_expires,
     said,
     story,
 )
 
 MIA = AccountManager(name="Mia", email="mia@sales.test")
-QUOTE, RECEIPT = "quote_requested", "purchase_receipt"
+QUOTE, RECEIPT, INVOICE = "quote_requested", "purchase_receipt", "invoice"
+OLD_QUOTE = asks_for_quote().model_dump(mode="json", exclude={"account_id"}) | {"add_on_name": "Analytics+"}
 
 
 def test_a_quote_request_reaches_the_account_manager() -> None:
@@ -66,7 +76,7 @@ def test_a_quote_request_that_overtakes_the_account_waits_for_its_manager() -> N
 
 def test_a_quote_request_without_any_reader_waits() -> None:
     """With neither account manager nor Owner, the notice waits for the first of them."""
-    waiting = story().given(account(), asks_for_quote("quote-1"), asks_for_quote("quote-2"))
+    waiting = story().given(account(), asks_for_quote("quote-1"), asks_for_quote("quote-2", add_on=AI))
 
     assert notices(waiting.when(owner())) == [(QUOTE, ["olga"]), (QUOTE, ["olga"])]
     assert len({event.notification_id for event in waiting.emitted_of(NotificationRequested)}) == 2
@@ -74,6 +84,37 @@ def test_a_quote_request_without_any_reader_waits() -> None:
 
     waiting = story().given(account(), asks_for_quote())
     assert notices(waiting.when(account(2, manager=MIA))) == [(QUOTE, ["mia@sales.test"])]
+
+
+def test_of_one_add_on_only_the_newest_quote_waits() -> None:
+    """An add-on has one open quote at a time, so a newer one replaces the one that was waiting for a reader."""
+    scene = story().given(account(), asks_for_quote("quote-1"), asks_for_quote("quote-2")).when(owner())
+
+    assert said(scene)["quote_id"] == "quote-2"
+
+
+@pytest.mark.parametrize("closes", [declines_quote(), quote_expires(), activates_quote(), buys()])
+def test_a_quote_that_is_closed_asks_nobody_for_an_answer(closes: Payload) -> None:
+    """A quote that waited for a reader in vain is not announced once it was answered, expired or is not needed."""
+    scene = story().given(account(), asks_for_quote(), asks_for_quote("quote-2", add_on=AI), closes).when(owner())
+
+    assert [event.data["quote_id"] for event in scene.emitted_of(NotificationRequested) if event.template == QUOTE] == [
+        "quote-2"
+    ]
+
+
+def test_a_notice_held_by_an_earlier_release_goes_out_once() -> None:
+    """What was stored under the names of an earlier release is read, sent to who joins, and taken out."""
+    stored = {"held": {"quote_requested:quote-1": {"template": "quote_requested", "data": dict(OLD_QUOTE)}}}
+    document = NotifiedAccount.model_validate({"account_revision": 1, **stored})
+    decider = story().decider
+    state = State("acme", document, {"owners": None, "member:olga": None})
+
+    decision = decider.decide(state, owner(), Cause("fact", "fact"), START)
+    assert isinstance(decision, Accepted)
+    after = decider.evolve(decider.evolve(state, owner()), decision.events[0])
+    assert len(decision.events) == 1
+    assert after.document.held == {}
 
 
 def test_a_new_account_manager_gets_later_quotes() -> None:
@@ -111,9 +152,28 @@ def test_a_purchase_gives_every_owner_a_receipt() -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in InvoiceKind if kind is not InvoiceKind.IMMEDIATE])
-def test_other_invoices_are_no_receipts(kind: InvoiceKind) -> None:
-    """Renewals, adjustments and credits are not announced as a purchase."""
-    story().given(owner()).when(invoice(kind=kind)).then_nothing().then_ignored("not the receipt")
+def test_other_invoices_reach_every_owner_too(kind: InvoiceKind) -> None:
+    """Renewals, adjustments and credits are sent to the Owners as what they are, without the staff's own words."""
+    credit = invoice(kind=kind).model_copy(update={"by": Staff(staff_id="mia", reason="a difficult customer")})
+    scene = story().given(owner(), owner("otto"), member("adam", "admin")).when(credit)
+
+    assert notices(scene) == [(INVOICE, ["olga", "otto"])]
+    assert (said(scene)["kind"], said(scene)["invoice_number"]) == (kind.value, "acme-000001")
+    assert "by" not in said(scene)
+    assert scene.document.held == {}
+
+
+def test_of_invoices_without_a_reader_the_newest_are_kept() -> None:
+    """Without an Owner the last HELD_INVOICES_MAX invoices and receipts wait; other notices are not lost."""
+    scene = story().given(account(), asks_for_quote())
+    for number in range(1, HELD_INVOICES_MAX + 11):
+        kind = InvoiceKind.RENEWAL if number % 2 else InvoiceKind.IMMEDIATE
+        scene.given(invoice(number, kind))
+    scene.when(owner())
+
+    numbers = [event.data.get("invoice_number") for event in scene.emitted_of(NotificationRequested)]
+    assert numbers == [None, *(f"acme-{number:06d}" for number in range(11, HELD_INVOICES_MAX + 11))]
+    assert scene.document.held == {}
 
 
 def test_receipts_wait_for_an_owner() -> None:

@@ -1,9 +1,33 @@
 """What a message costs does not depend on how many members an account has or how many of them asked."""
 
+from datetime import date
+
 import pytest
 
-from services.notifications.account import PAGE_SIZE, NotifiedAccount
-from tests.notifications.messages import ANALYTICS, START, asks, buys, member, owner, story
+from contracts.payload import Payload
+from services.notifications.account import NotifiedAccount
+from services.notifications.timers import PAGE_SIZE
+from tests.notifications.messages import (
+    ANALYTICS,
+    HOUR,
+    START,
+    activates_quote,
+    asks,
+    buys,
+    declines,
+    declines_quote,
+    invoice,
+    is_canceled,
+    member,
+    owner,
+    quote_expires,
+    snoozes,
+    story,
+    trial_ends,
+    trial_ends_soon,
+    trial_is_extended,
+    wants_digests,
+)
 from tests.scenario import Scenario
 
 MANY = 400
@@ -48,3 +72,35 @@ def test_a_purchase_reads_no_row_and_a_page_reads_its_own(large: Scenario[Notifi
     large.advance()
     assert len(large.emitted) == MANY // PAGE_SIZE
     assert len(large.loaded) == 2 * PAGE_SIZE
+
+
+def test_a_refusal_reads_no_row_and_each_page_three_rows_per_person(large: Scenario[NotifiedAccount]) -> None:
+    """A refusal reads nothing, a page of it its requesters, their member rows and, the second time, their requests."""
+    assert large.when(declines(START + HOUR)).loaded == ()
+    large.advance(HOUR)
+    assert len(large.emitted) == MANY // PAGE_SIZE
+    assert len(large.loaded) == 2 * PAGE_SIZE
+
+    large.given(declines(START + 2 * HOUR)).advance(HOUR).then_nothing()
+    assert len(large.loaded) == 3 * PAGE_SIZE
+
+
+@pytest.mark.parametrize(
+    ("message", "loaded"),
+    [
+        (trial_ends_soon("u0001"), ("owners", "member:u0001")),
+        (trial_ends("u0001"), ("owners", "member:u0001")),
+        (declines_quote(user_id="u0001"), ("owners", "member:u0001")),
+        (quote_expires(user_id="u0001"), ("owners", "member:u0001")),
+        (activates_quote("u0001"), ("owners", "member:u0001")),
+        (is_canceled(), ("owners",)),
+        (invoice(), ("owners",)),
+        (snoozes(date(2026, 10, 10)), ("owners",)),
+        (wants_digests("weekly"), ("owners",)),
+        (trial_is_extended(), ()),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_an_event_reads(large: Scenario[NotifiedAccount], message: Payload, loaded: tuple[str, ...]) -> None:
+    """An event reads the Owners, and the one member it is told to."""
+    assert large.when(message).loaded == loaded

@@ -1,12 +1,12 @@
 """Feature requests reach the Owners: the first at once, the others in a digest, none of them never."""
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
 from contracts.commands import RequestFeature
-from contracts.events import TrialEnded
+from contracts.events import AddOnGranted
 from contracts.identity import derive_id
 from contracts.notices import NotificationRequested, Recipient, Template
 from services.runtime.decision import Accepted, TimerDue
@@ -16,7 +16,9 @@ from tests.notifications.messages import (
     ANALYTICS,
     DAY,
     HOUR,
+    STAFF,
     START,
+    account,
     asks,
     buys,
     member,
@@ -53,11 +55,11 @@ def test_the_first_request_reaches_the_owners_at_once() -> None:
 
 
 def test_further_requests_wait_for_the_digest() -> None:
-    """The second request is not told at once, but a digest delay after it was made."""
+    """The second request is not told at once, but at the next 09:00 (of UTC, while the account's zone is unknown)."""
     scene = story().given(owner(), asks("sam")).when(asks("adam", at=START + HOUR)).then_nothing()
 
-    assert scene.document.timers == {"digest": START + HOUR + DAY}
-    scene.advance(DAY).then_nothing()
+    assert scene.document.timers == {"digest": START + DAY}
+    scene.advance(DAY - HOUR).then_nothing()
     assert notices(scene.advance(HOUR)) == [(DIGEST, ["olga"])]
 
 
@@ -84,11 +86,12 @@ def test_the_story_of_three_people() -> None:
     assert not scene.document.timers
 
 
-def test_the_digest_delay_is_a_setting() -> None:
-    """A deployment decides how long news may wait."""
-    scene = story(digest_delay=HOUR).given(owner(), asks("sam"), asks("adam"))
+def test_a_demonstration_need_not_wait_for_the_morning() -> None:
+    """A deployment may have its digests so long after the oldest news, whatever the hour and the account's zone."""
+    scene = story(digest_delay=HOUR).given(account(), owner(), asks("sam"), asks("adam"))
 
     assert scene.document.timers == {"digest": START + HOUR}
+    assert notices(scene.advance(HOUR)) == [(DIGEST, ["olga"])]
 
 
 def test_each_add_on_has_its_own_first_notice_and_digest() -> None:
@@ -254,7 +257,7 @@ def test_a_timer_that_was_set_anew_keeps_waiting() -> None:
 def test_a_digest_due_between_two_milliseconds_is_sent_once() -> None:
     """Timers come due by the millisecond; a request with microseconds does not make its digest wait for itself."""
     at = START + timedelta(microseconds=1_999)
-    scene = story().given(owner(), asks("sam"), asks("adam", at=at))
+    scene = story(digest_delay=DAY).given(owner(), asks("sam"), asks("adam", at=at))
 
     assert notices(scene.advance(DAY + timedelta(milliseconds=1))) == [(DIGEST, ["olga"])]
 
@@ -262,13 +265,13 @@ def test_a_digest_due_between_two_milliseconds_is_sent_once() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        TrialEnded(account_id=ACCOUNT, add_on=ANALYTICS, ended_at=START, reason="expired"),
+        AddOnGranted(account_id=ACCOUNT, add_on=ANALYTICS, until=date(2026, 12, 1), granted_at=START, by=STAFF),
         RequestFeature(account_id=ACCOUNT, user_id="sam", add_on=ANALYTICS),
     ],
-    ids=["trial ended", "command"],
+    ids=["grant", "command"],
 )
-def test_messages_of_no_concern_are_ignored(message: TrialEnded | RequestFeature) -> None:
-    """Nobody is told of a trial's end or of a command."""
+def test_messages_of_no_concern_are_ignored(message: AddOnGranted | RequestFeature) -> None:
+    """Nobody is told of a grant or of a command."""
     story().given(owner()).when(message).then_nothing().then_ignored("nobody is told")
 
 

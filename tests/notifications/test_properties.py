@@ -44,7 +44,7 @@ def play(life: list[Step]) -> tuple[Scenario[Any], list[FeatureRequested]]:
 
 def notifications(events: list[Payload], template: Template) -> list[NotificationRequested]:
     """Pick the notices made by one template."""
-    return [event for event in events if isinstance(event, NotificationRequested) and event.template is template]
+    return [event for event in events if isinstance(event, NotificationRequested) and event.template == template]
 
 
 @settings(max_examples=120, deadline=None)
@@ -98,8 +98,8 @@ def test_only_those_who_are_owners_then_are_told(life: list[Step]) -> None:
 
 @settings(max_examples=120, deadline=None)
 @given(lives)
-def test_news_waits_no_longer_than_the_delay(life: list[Step]) -> None:
-    """While the account has an Owner, no news is older than the digest delay."""
+def test_news_waits_no_longer_than_a_day(life: list[Step]) -> None:
+    """While the account has an Owner, no news is older than the 09:00 before."""
     scene, _ = play(life)
 
     if scene.document.has_owners:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from contracts.notices import NotificationRequested, Recipient
-from services.notifications.account import PAGE_SIZE
+from services.notifications.timers import PAGE_SIZE
 from tests.notifications.messages import (
     AI,
     ANALYTICS,

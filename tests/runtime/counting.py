@@ -44,16 +44,21 @@ NEW = Loaded(0, None, None, [], [])
 ALARM_MS = to_milliseconds(NOW)
 
 
-def unit(loaded: Loaded = NEW) -> UnitOfWork[CounterDocument]:
+def unit(loaded: Loaded = NEW, *, careful: bool = False) -> UnitOfWork[CounterDocument]:
     """Return the unit of the account "acme"."""
-    return UnitOfWork(CounterDecider(), answer, "acme", NOW, loaded)
+    return UnitOfWork(CounterDecider(), answer, "acme", NOW, loaded, careful=careful)
 
 
-def stored(commits: list[Commit]) -> Loaded:
-    """Return what loading gives after these commits, rows left out."""
-    written = [commit for commit in commits if commit.sequences]
-    documents = [commit.document for commit in written if commit.document]
-    return Loaded(len(written), written[-1].sequences, documents[-1] if documents else None, [], [])
+def committed(work: UnitOfWork[CounterDocument]) -> Commit:
+    """Return what a unit that has something to write commits."""
+    commit = work.commit()
+    assert commit is not None
+    return commit
+
+
+def stored(commit: Commit) -> Loaded:
+    """Return what loading gives after this commit on an account never written, rows left out."""
+    return Loaded(commit.expected_version + 1, commit.sequences, commit.document or None, [], [])
 
 
 def said(commit: Commit) -> list[tuple[str, str, int]]:

@@ -5,15 +5,14 @@ from typing import Any
 from redis.asyncio import Redis
 
 from contracts import topics
-from services.runtime.store import FIRST, Committed, Conflict, Loaded, Store, Wanted
+from services.runtime.store import FIRST, Loaded, Store, Wanted
 
-COMMITTED, CONFLICT = Committed(), Conflict()
+COMMITTED, CONFLICT = True, False
 NOTHING = Loaded(0, None, None, [], [])
 EVERYTHING: dict[str, Any] = {
     "document": b'{"count":1}',
     "rows": ["person:ann", b'{"count":1}', "person:bob", b'{"count":2}'],
-    "command_id": "command-1",
-    "answer": b'{"accepted":true}',
+    "inbox": ["command-1", b'{"accepted":true}', "command-2", b'{"accepted":false}'],
     "records": [b"first", b"second \xff\x00"],
     "timers": ["alarm", 1_000],
     "gaps": [topics.EVENTS.name, "2-3"],

@@ -1,20 +1,19 @@
 """Load, decide, commit: one effect each, whoever else writes, on the embedded Valkey (and on all for the race)."""
 
 import asyncio
+import json
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from contracts import topics
+from contracts.events import TrialEnded
 from contracts.results import CommandAccepted
 from services.runtime.clock import ManualClock, to_milliseconds
 from services.runtime.committing import Committing
 from services.runtime.decision import Message
-from services.runtime.errors import ConflictsExhausted
-from services.runtime.store import FIRST, Store, Wanted
+from services.runtime.store import Store, Wanted
 from services.runtime.unit_of_work import Delivery
 from tests.runtime.counting import causes_of, committing, count_of, emitted
 from tests.runtime.toys import NOW, CounterDecider, answer, command, commit, event
@@ -34,6 +33,19 @@ async def test_a_batch_has_each_effect_once(embedded_store: Store) -> None:
     assert await count_of(embedded_store, "globex") == 1
     assert await emitted(embedded_store) == [(1, "c1"), (2, "c3"), (3, "c4")]
     assert await emitted(embedded_store, CommandAccepted.ce_type) == [(1, "c1"), (2, "c3"), (3, "c4")]
+
+
+async def test_a_thousand_commands_of_an_account_are_one_commit(embedded_store: Store) -> None:
+    """The account's version moves by one, and all is answered and said in the order of the commands."""
+    names = [f"c{n}" for n in range(1_000)]
+
+    assert await committing(embedded_store).run(0, [command("acme", name, "row") for name in names]) == []
+
+    (loaded,) = await embedded_store.load(0, [Wanted("acme", names, ["person:ann"])])
+    assert (loaded.version, loaded.rows) == (1, [b'{"count":1000}'])
+    assert [json.loads(answer or b"")["command_id"] for answer in loaded.answers] == names
+    for kind in (TrialEnded.ce_type, CommandAccepted.ce_type):
+        assert await emitted(embedded_store, kind) == list(enumerate(names, 1))
 
 
 async def test_events_are_applied_once_and_gaps_are_reported(embedded_store: Store) -> None:
@@ -78,9 +90,14 @@ async def test_rows_asked_for_by_a_decision_are_loaded(embedded_store: Store) ->
     assert loaded.rows == [b'{"count":4}', b'{"count":2}']
 
 
-@pytest.mark.parametrize("wish", ["fail", "fail-rows", "fail-evolve", "fail-later", "more"])
+@pytest.mark.parametrize(
+    "wish", ["fail", "fail-rows", "fail-evolve", "fail-later", "fail-store", "fail-document", "more"]
+)
 async def test_a_decision_that_fails_leaves_its_neighbours_alone(embedded_store: Store, wish: str) -> None:
-    """Wherever a service raises, that delivery is given back; its account goes on without a hole, as do others."""
+    """Wherever a service raises, that delivery is given back; its account goes on without a hole, as do others.
+
+    Also where what it wants stored cannot be: that is seen at the end of the batch, and then looked for.
+    """
     failing = command("acme", "bad", wish)
     batch = [command("acme", "c1"), failing, command("acme", "c2"), command("globex", "c3")]
 
@@ -124,6 +141,22 @@ async def test_a_timer_that_fails_is_put_off(embedded_store: Store) -> None:
     assert await count_of(embedded_store) == 15
 
 
+async def test_a_timer_of_an_account_that_cannot_be_read_is_put_off(embedded_store: Store) -> None:
+    """Its timers, however many, are due again a minute later, and its neighbours' are handled."""
+    spoiled = commit(document=b'{"count":"many"}', sequences=b"\x92\x80\x80", timers=["alarm", 1, "bell", 2])
+    await embedded_store.commit(0, [spoiled])
+    toy = committing(embedded_store)
+    await toy.run(0, [command("globex", "set", f"wake:{ALARM_MS}")])
+
+    due = [Delivery.of_timer("acme", "alarm", 1), Delivery.of_timer("acme", "bell", 2)]
+    failures = await toy.run(0, [*due, Delivery.of_timer("globex", "alarm", ALARM_MS)])
+
+    assert [failure.delivery for failure in failures] == due
+    later = ALARM_MS + 60_000
+    assert await embedded_store.due_timers(0, later, 10) == [("acme", "alarm", later), ("acme", "bell", later)]
+    assert await count_of(embedded_store, "globex") == 2
+
+
 async def test_a_timer_is_handled_once_by_two_processes(embedded_store: Store) -> None:
     """Of two processes that found the same timer due, one handles it and the other finds nothing to do."""
     await committing(embedded_store).run(0, [command("acme", "set", f"wake:{ALARM_MS}")])
@@ -152,77 +185,6 @@ async def test_concurrent_writers_lose_no_increment(store: Store) -> None:
     assert [sequence for sequence, _ in said] == list(range(1, 2 * number + 1))
     assert Counter(cause for _, cause in said) == Counter({f"{p}-{n}": 1 for p in "ab" for n in range(number)})
     assert await causes_of(store) == [cause for _, cause in said]
-
-
-class Interference:
-    """Lets another process write the account in between load and commit, a number of times."""
-
-    def __init__(self, store: Store, times: int) -> None:
-        self.store = Interfering(store, self)
-        self.left = times
-
-    async def strike(self) -> None:
-        """Count the account from elsewhere."""
-        if self.left:
-            self.left -= 1
-            await committing(self.store.inner).run(0, [command("acme", f"elsewhere-{self.left}")])
-
-
-class Interfering:
-    """A store that is interfered with before each commit."""
-
-    def __init__(self, inner: Store, interference: Interference) -> None:
-        self.inner, self.interference = inner, interference
-
-    async def load(self, shard: int, wanted: list[Wanted]) -> Any:
-        """Load."""
-        return await self.inner.load(shard, wanted)
-
-    async def commit(self, shard: int, commits: list[Any]) -> Any:
-        """Commit, too late."""
-        await self.interference.strike()
-        return await self.inner.commit(shard, commits)
-
-
-async def test_a_conflict_is_decided_again_on_what_is_there_now(embedded_store: Store) -> None:
-    """A batch that meets a conflict is decided anew: its effects come once, behind the other process's."""
-    interference = Interference(embedded_store, times=2)
-
-    await committing(interference.store).run(0, [command("acme", "c1"), command("acme", "c2")])  # type: ignore[arg-type]
-
-    order = ["elsewhere-1", "elsewhere-0", "c1", "c2"]
-    assert await causes_of(embedded_store) == order
-    assert await emitted(embedded_store) == list(enumerate(order, 1))
-
-
-async def test_conflicts_are_bounded(embedded_store: Store) -> None:
-    """An account that changes every time gives up after `conflicts_max` attempts, with nothing of the batch written."""
-    interference = Interference(embedded_store, times=100)
-
-    with pytest.raises(ConflictsExhausted, match="after 5 attempts"):
-        await committing(interference.store, conflicts_max=5).run(0, [command("acme", "c1")])  # type: ignore[arg-type]
-
-    assert [cause for _, cause in await emitted(embedded_store) if cause == "c1"] == []
-
-
-async def test_a_lost_reply_and_a_second_run_have_one_effect(embedded_store: Store) -> None:
-    """When the commit was written and its reply lost, running the batch again recognises everything of it."""
-
-    class ReplyLost(Interfering):
-        async def commit(self, shard: int, commits: list[Any]) -> Any:
-            await self.inner.commit(shard, commits)
-            raise RedisConnectionError("the reply was lost")
-
-    batch = [command("acme", "c1"), event("acme", 1), command("globex", "c2", "reject")]
-    losing = ReplyLost(embedded_store, Interference(embedded_store, 0))
-    with pytest.raises(RedisConnectionError):
-        await committing(losing).run(0, batch)  # type: ignore[arg-type]
-    written = await embedded_store.outbox(0, FIRST, 100)
-
-    await committing(embedded_store).run(0, batch)
-
-    assert await embedded_store.outbox(0, FIRST, 100) == written
-    assert await count_of(embedded_store) == 2
 
 
 async def test_the_batch_is_decided_at_one_instant(embedded_store: Store) -> None:

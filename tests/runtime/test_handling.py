@@ -58,6 +58,7 @@ class Service:
             dead_letters=self.dead,  # type: ignore[arg-type]
             patience=self.patience,
             health=self.health,
+            clock=ManualClock(NOW),
             settings=SETTINGS,
             wake=self.woken.add,
         )

@@ -33,6 +33,7 @@ BAD = {
     "PRORATION_RULE": ["weekly"],
     "PAYMENT_TERMS_DAYS": ["366"],
     "LOG_LEVEL": ["loud"],
+    "VIRTUAL_CLOCK": ["perhaps"],
 }
 
 
@@ -48,6 +49,7 @@ def test_without_variables_the_defaults_stand() -> None:
     settings = Settings.load()
 
     assert (settings.partitions, settings.namespace, settings.redis_unsafe_allowed) == (12, "", False)
+    assert settings.digest_delay_seconds is None
 
 
 def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from contracts import topics
 from services.runtime.keys import ShardKeys
-from services.runtime.store import FIRST, Commit, Duplicate, Loaded, Store, Wanted
+from services.runtime.store import FIRST, Commit, Loaded, Store, Wanted
 from tests.runtime.stored import COMMITTED, CONFLICT, EVERYTHING, NOTHING, everything, one, records
 from tests.runtime.toys import commit
 
@@ -27,15 +27,17 @@ async def test_loading_no_account_is_an_empty_answer(store: Store) -> None:
 
 
 async def test_all_parts_of_a_commit_come_back(store: Store) -> None:
-    """Document, rows, sequences, inbox mark, outbox records, timers and gaps of one commit are all there afterwards."""
+    """Document, rows, sequences, inbox marks, outbox records, timers and gaps of a commit are all there afterwards."""
     assert await store.commit(0, [commit(**EVERYTHING)]) == [COMMITTED]
 
-    loaded = await one(store, "acme", "person:bob", "person:eve", "person:ann", command="command-1")
+    (loaded,) = await store.load(
+        0, [Wanted("acme", ["command-2", "command-3", "command-1"], ["person:bob", "person:eve", "person:ann"])]
+    )
     assert loaded.version == 1
     assert loaded.sequences == b"sequences"
     assert loaded.document == EVERYTHING["document"]
     assert loaded.rows == [b'{"count":2}', None, b'{"count":1}']
-    assert loaded.answers == [EVERYTHING["answer"]]
+    assert loaded.answers == [b'{"accepted":false}', None, b'{"accepted":true}']
     assert await records(store) == EVERYTHING["records"]
     assert await store.due_timers(0, 1_000, 10) == [("acme", "alarm", 1_000)]
     assert await store.gaps(0) == {f"{topics.EVENTS.name} acme": "2-3"}
@@ -45,8 +47,9 @@ async def test_the_inbox_forgets_after_its_retention(store: Store, redis: Redis,
     """An answer is kept for the inbox retention, to the millisecond, and no longer."""
     await store.commit(0, [commit(**EVERYTHING)])
 
-    remaining = await redis.pttl(ShardKeys(namespace, "toy", 0).inbox("acme", "command-1"))
-    assert 3_590_000 < remaining <= 3_600_000
+    for command in ("command-1", "command-2"):
+        remaining = await redis.pttl(ShardKeys(namespace, "toy", 0).inbox("acme", command))
+        assert 3_590_000 < remaining <= 3_600_000
 
 
 async def test_unchanged_parts_stay(store: Store) -> None:
@@ -64,36 +67,45 @@ async def test_a_commit_on_an_old_version_writes_nothing(store: Store, redis: Re
     before = await everything(redis, namespace)
 
     for version in (0, 2):
-        other: dict[str, Any] = EVERYTHING | {"command_id": "command-2", "document": b"{}"}
+        other: dict[str, Any] = EVERYTHING | {"inbox": ["command-3", b"{}"], "document": b"{}"}
         assert await store.commit(0, [commit(version=version, **other)]) == [CONFLICT]
 
     assert await everything(redis, namespace) == before
 
 
-async def test_a_command_answered_before_gets_the_stored_answer(store: Store, redis: Redis, namespace: str) -> None:
-    """A repeated command id writes nothing and gives back the first answer, also when the version has moved since."""
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_a_commit_with_a_command_answered_before_writes_nothing(
+    store: Store, redis: Redis, namespace: str, place: int
+) -> None:
+    """One repeated command id, wherever it stands among new ones and whatever the version, is a conflict.
+
+    Nothing is written, of the new commands neither; the first answer is there to be loaded.
+    """
     await store.commit(0, [commit(**EVERYTHING), commit(version=1)])
     before = await everything(redis, namespace)
 
-    again: dict[str, Any] = EVERYTHING | {"answer": b"another"}
+    inbox = ["new-1", b"1", "new-2", b"2"]
+    inbox[2 * place : 2 * place] = ["command-1", b"another"]
+    again: dict[str, Any] = EVERYTHING | {"inbox": inbox}
     for version in (0, 1, 2):
-        assert await store.commit(0, [commit(version=version, **again)]) == [Duplicate(b'{"accepted":true}')]
+        assert await store.commit(0, [commit(version=version, **again)]) == [CONFLICT]
 
     after = await everything(redis, namespace)
     assert after.keys() == before.keys()
-    assert await one(store) == Loaded(2, b"sequences", b'{"count":1}', [], [])
+    assert await one(store, command="command-1") == Loaded(2, b"sequences", b'{"count":1}', [], [b'{"accepted":true}'])
     assert await records(store) == EVERYTHING["records"]
 
 
 async def test_a_command_repeated_within_a_batch_is_written_once(store: Store) -> None:
-    """The second commit of a command id in one call gets the answer of the first, and only the first is written."""
-    first = commit(command_id="c", answer=b"first", records=[b"1"])
-    second = commit(version=1, command_id="c", answer=b"second", records=[b"2"])
+    """The second commit of a command id in one call is a conflict: only the first is written, and its answer stays."""
+    first = commit(inbox=["c", b"first"], records=[b"1"])
+    second = commit(version=1, inbox=["d", b"other", "c", b"second"], records=[b"2"])
 
-    assert await store.commit(0, [first, second]) == [COMMITTED, Duplicate(b"first")]
+    assert await store.commit(0, [first, second]) == [COMMITTED, CONFLICT]
 
     assert await records(store) == [b"1"]
-    assert (await one(store)).version == 1
+    assert await one(store, command="c") == Loaded(1, b"sequences", None, [], [b"first"])
+    assert (await one(store, command="d")).answers == [None]
 
 
 async def test_commits_of_one_account_follow_each_other(store: Store) -> None:
@@ -132,11 +144,13 @@ async def test_a_conflict_leaves_the_accounts_beside_it_committed(store: Store) 
 
 async def test_what_follows_a_repetition_in_a_call_is_a_conflict(store: Store) -> None:
     """Another process answered the command meanwhile: what was decided behind our own decision of it is not written."""
-    await store.commit(0, [commit(command_id="c1", answer=b"theirs", document=b"theirs")])
+    await store.commit(0, [commit(inbox=["c1", b"theirs"], document=b"theirs")])
 
-    outcomes = await store.commit(0, [commit(command_id="c1", answer=b"ours"), commit(version=1, document=b"ours")])
+    outcomes = await store.commit(
+        0, [commit(version=1, inbox=["c1", b"ours"]), commit(version=1, document=b"ours"), commit("globex")]
+    )
 
-    assert outcomes == [Duplicate(b"theirs"), CONFLICT]
+    assert outcomes == [CONFLICT, CONFLICT, COMMITTED]
     assert (await one(store)).document == b"theirs"
 
 
@@ -153,6 +167,9 @@ MALFORMED = {
     "a timer at a text": commit(timers=["alarm", "soon"]),
     "a gap is a number": commit(gaps=["topic", 5]),
     "no list of timers": commit(timers=3),
+    "a command without answer": commit(inbox=["c1"]),
+    "an answer is a number": commit(inbox=["c1", b"fine", "c2", 5]),
+    "no list of commands": commit(inbox="c1"),
 }
 
 
@@ -204,7 +221,7 @@ async def test_timers_and_gaps_are_cleared(store: Store) -> None:
 
 async def test_without_sequences_the_account_stays_unknown(store: Store) -> None:
     """A rejection for an unknown account leaves its record and its inbox mark, and no account."""
-    rejected = Commit("acme", 0, command_id="c", answer=b"no", records=[b"rejected"])
+    rejected = Commit("acme", 0, inbox=["c", b"no"], records=[b"rejected"])
 
     assert await store.commit(0, [rejected, Commit("acme", 0, records=[b"again"])]) == [COMMITTED, COMMITTED]
 
@@ -231,6 +248,26 @@ async def test_thousands_of_rows_change_in_one_commit(store: Store) -> None:
         COMMITTED
     ]
     assert (await one(store, "acme", *names)).rows == [None] * 5_000
+
+
+async def test_thousands_of_commands_of_one_account_are_one_commit(store: Store) -> None:
+    """1,500 answers, their 3,000 records, 3,000 timers and 1,500 gaps are written whole and in order, once."""
+    numbers = range(1_500)
+    many = commit(
+        inbox=[part for n in numbers for part in (f"c{n}", b"answer %d" % n)],
+        records=[b"%d" % n for n in range(3_000)],
+        timers=[part for n in range(3_000) for part in (f"alarm-{n}", 1 + n)],
+        gaps=[part for n in numbers for part in (f"topic-{n}", "2")],
+    )
+
+    assert await store.commit(0, [many, commit("globex", records=[b"next"])]) == [COMMITTED, COMMITTED]
+    assert await store.commit(0, [many]) == [CONFLICT]
+
+    (loaded,) = await store.load(0, [Wanted("acme", [f"c{n}" for n in numbers], [])])
+    assert loaded.answers == [b"answer %d" % n for n in numbers]
+    assert await records(store) == [*many.records, b"next"]
+    assert len(await store.due_timers(0, 3_000, 10_000)) == 3_000
+    assert len(await store.gaps(0)) == 1_500
 
 
 async def test_shards_know_nothing_of_each_other(store: Store) -> None:

@@ -49,12 +49,33 @@ async def test_a_refused_advance_trims_nothing(store: Store) -> None:
     assert await store.outbox_length(0) == 500
 
 
-async def test_the_records_of_a_commit_are_one_entry(store: Store) -> None:
-    """What one commit emits is read whole, in its order, and stands or falls together."""
+async def test_the_records_of_a_commit_stand_together(store: Store) -> None:
+    """What one commit emits is read whole and in its order; few records are one entry."""
     await store.commit(0, [commit(records=[record(n) for n in range(12)]), commit("globex", records=[b"next"])])
 
     assert [each for _, each in await store.outbox(0, FIRST, 1)] == [record(n) for n in range(12)]
     assert await store.outbox_length(0) == 2
+
+
+async def test_many_records_of_a_commit_are_many_small_entries(store: Store) -> None:
+    """What is read at once stays near what was asked for, however many records one commit has; the order is kept."""
+    await store.commit(0, [commit(records=[b"%d" % n for n in range(20_000)]), commit("globex", records=[b"next"])])
+
+    seen: list[bytes] = []
+    cursor = FIRST
+    while part := await store.outbox(0, cursor, 1_000):
+        assert len(part) <= 1_000 + 200 * 16
+        seen += [entry for _, entry in part]
+        cursor = part[-1][0]
+    assert seen == [*(b"%d" % n for n in range(20_000)), b"next"]
+
+
+async def test_fewer_records_than_asked_for_are_all_there_are(store: Store) -> None:
+    """Small entries are read on until the limit is reached: only who has come to the end is given less."""
+    await store.commit(0, [commit(f"account-{n}", records=[b"%d" % n]) for n in range(700)])
+
+    assert [each for _, each in await store.outbox(0, FIRST, 650)] == [b"%d" % n for n in range(650)]
+    assert [each for _, each in await store.outbox(0, FIRST, 1_000)] == [b"%d" % n for n in range(700)]
 
 
 async def test_rewinding_starts_the_outbox_again(store: Store) -> None:

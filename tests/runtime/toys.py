@@ -6,8 +6,10 @@ with a TrialEnded event. What a message asks for is told by its add-on, so that 
     "count"   one more, one event             "reject"   refused
     "ignore"  nothing                         "fail"     the decision raises
     "row"     writes the row `person:<user>`  "ask"      needs the row `total` first, and counts in it
+    "note"    writes that row and nothing else
     "wake:…"  sets timer `alarm` to that ms   "more"     asks for rows for ever
-    "fail-…"  something else of the service raises: rows, evolve, the second decision, what it wants stored
+    "fail-…"  something else of the service raises: rows, evolve, the second decision
+    "fail-store", "fail-document"  it wants a row, a document that cannot be stored
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,10 +46,11 @@ TOTAL = "total"
 
 
 class CounterDocument(Document):
-    """How often the account was counted, and by which messages, in order."""
+    """How often the account was counted, by which messages, in order; `other` may be what cannot be stored."""
 
     count: int = 0
     causes: tuple[str, ...] = ()
+    other: Any = None
 
 
 class Counted(Row):
@@ -112,6 +115,8 @@ class CounterDecider:
         wish = message.add_on
         if wish == "fail-evolve":
             raise ValueError("no state for you")
+        if wish == "note":
+            return state.with_row("person:ann", Counted(count=100))
         cause = message.entry_point if isinstance(message, StartTrial) else message.started_by.name
         state = state.with_document(count=document.count + 1, causes=(*document.causes, cause or ""))
         if wish == "row" and isinstance(message, StartTrial):
@@ -123,6 +128,8 @@ class CounterDecider:
             state = state.with_row(TOTAL, Counted(count=row.count + 1 if row else 1))
         if wish == "fail-store":
             state = state.with_row(TOTAL, Counted(other=object()))
+        if wish == "fail-document":
+            state = state.with_document(other=object())
         if wish.startswith("wake:"):
             alarm = from_milliseconds(int(wish.removeprefix("wake:")))
             return state.with_document(timers={**state.document.timers, "alarm": alarm})
@@ -144,6 +151,11 @@ def command(account_id: str, command_id: str, wish: str = "count", user_id: str 
     """Return a command to the counter as the runtime receives it."""
     message = StartTrial(account_id=account_id, user_id=user_id, add_on=wish, entry_point=command_id)
     return Delivery(account_id, message, Cause(command_id, StartTrial.ce_type), topics.COMMANDS, None, command_id)
+
+
+def fact(account_id: str, name: str, wish: str = "count") -> Delivery:
+    """Return what is neither counted nor answered by its sender, and does what it wishes all the same."""
+    return command(account_id, name, wish)._replace(topic=topics.ACCOUNTS)
 
 
 def event(account_id: str, sequence: int, wish: str = "count") -> Delivery:

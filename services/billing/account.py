@@ -1,0 +1,175 @@
+"""What billing remembers of an account, and how each fact, event and invoice changes that.
+
+What stays true (`tests/billing/`):
+- The timer `renewal` is set exactly while a subscription is to be renewed: to the midnight that begins the first day
+  not paid for yet, in the zone of the terms of the day before.
+- The state is the fold of what came in and of the invoices that came of it; no clock and no price list is in it.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from functools import reduce
+from typing import Any, Final
+
+from contracts.accounts import AccountUpdated, BasePlan, Billing
+from contracts.backoffice import Staff
+from contracts.events import AddOnPurchased, SubscriptionCanceled, SubscriptionModified
+from contracts.invoices import BASE_PLAN, InvoiceIssued, InvoiceKind, InvoiceLine
+from contracts.money import Money
+from contracts.payload import TimeZoneName, Value
+from services.billing.schedule import ActiveSubscription
+from services.runtime.decision import Document, Row
+
+RENEWAL: Final = "renewal"
+
+
+class AccountPlan(Value):
+    """The base plan of an account, and the cycle it is billed by."""
+
+    revision: int
+    plan: BasePlan
+    billing: Billing
+    timezone: TimeZoneName
+
+
+class BillingAccount(Document):
+    """An account as billing knows it. `subscriptions` is by add-on id, so the catalog bounds it.
+
+    `account_revision` is -1 until the account's first fact; `base_billed_until` is the first day whose base plan is not
+    billed.
+    """
+
+    next_number: int = 1
+    subscriptions: Mapping[str, ActiveSubscription] = {}
+    account_revision: int = -1
+    base: AccountPlan | None = None
+    base_billed_until: date | None = None
+
+    def subscription(self, subscription_id: str) -> tuple[str, ActiveSubscription] | None:
+        """Find a subscription and the add-on it is of."""
+        for add_on, subscription in self.subscriptions.items():
+            if subscription.subscription_id == subscription_id:
+                return add_on, subscription
+        return None
+
+
+class InvoiceRow(Row):
+    """An invoice as published, and what credits gave back of it: row `invoice:<n>`, n counting 1, 2, 3 … ."""
+
+    invoice: InvoiceIssued
+    credited: int = 0
+
+
+class SubscriptionRow(Row):
+    """The invoice that billed a subscription's purchase: row `subscription:<subscription id>`."""
+
+    invoice_number: str
+
+
+def invoice_row(number: int) -> str:
+    """Name the row of an invoice."""
+    return f"invoice:{number}"
+
+
+def subscription_row(subscription_id: str) -> str:
+    """Name the row that leads from a subscription to the invoice of its purchase."""
+    return f"subscription:{subscription_id}"
+
+
+def with_account(account: BillingAccount, fact: AccountUpdated) -> BillingAccount:
+    """Remember the base plan."""
+    base = None
+    if fact.base_plan is not None:
+        base = AccountPlan(revision=fact.revision, plan=fact.base_plan, billing=fact.billing, timezone=fact.timezone)
+    return _changed(account, account_revision=fact.revision, base=base)
+
+
+def with_purchase(account: BillingAccount, event: AddOnPurchased) -> BillingAccount:
+    """Begin a subscription; nothing of it is paid before its invoice."""
+    return _with_subscription(account, event.add_on, ActiveSubscription.of(event))
+
+
+def with_change(account: BillingAccount, event: SubscriptionModified) -> BillingAccount:
+    """Take new seats at once, and new terms from their day on."""
+    found = account.subscription(event.subscription_id)
+    return account if found is None else _with_subscription(account, found[0], found[1].changed(event))
+
+
+def with_end(account: BillingAccount, event: SubscriptionCanceled) -> BillingAccount:
+    """Let a subscription end."""
+    found = account.subscription(event.subscription_id)
+    return account if found is None else _with_subscription(account, found[0], found[1].ended(event.effective_date))
+
+
+def with_invoice(account: BillingAccount, invoice: InvoiceIssued) -> BillingAccount:
+    """Count an invoice, and take what its lines charge or give back as paid or credited."""
+    number = account.next_number
+    subscriptions, base_billed_until = dict(account.subscriptions), account.base_billed_until
+    for line in invoice.lines:
+        found = account.subscription(line.subscription_id)
+        if line.subscription_id == BASE_PLAN and invoice.kind is InvoiceKind.RENEWAL:
+            base_billed_until = line.period.to
+        elif found is not None:
+            add_on = found[0]
+            subscriptions[add_on] = _with_line(subscriptions[add_on], invoice, line, number)
+    return _changed(account, next_number=number + 1, subscriptions=subscriptions, base_billed_until=base_billed_until)
+
+
+def issue(
+    account: BillingAccount,
+    account_id: str,
+    kind: InvoiceKind,
+    lines: Sequence[InvoiceLine],
+    now: datetime,
+    due_date: date,
+    by: Staff | None = None,
+) -> InvoiceIssued:
+    """Make the account's next invoice of lines in one currency."""
+    total = reduce(Money.__add__, (line.amount for line in lines))
+    return InvoiceIssued(
+        account_id=account_id,
+        invoice_number=in_words(account.next_number, account_id),
+        kind=kind,
+        issued_at=now,
+        due_date=due_date,
+        currency=total.currency,
+        lines=tuple(lines),
+        total=total,
+        by=by,
+    )
+
+
+def number_of(invoice_number: str, account_id: str) -> int | None:
+    """Return which of the account's invoices this is: 12 for "acme-000012"; None when it is none of its."""
+    digits = invoice_number.removeprefix(f"{account_id}-")
+    if not (digits.isascii() and digits.isdecimal()):
+        return None
+    number = int(digits)
+    return number if number > 0 and in_words(number, account_id) == invoice_number else None
+
+
+def in_words(number: int, account_id: str) -> str:
+    """Return the number that is on an invoice."""
+    return f"{account_id}-{number:06d}"
+
+
+def _with_line(
+    subscription: ActiveSubscription, invoice: InvoiceIssued, line: InvoiceLine, number: int
+) -> ActiveSubscription:
+    if line.credits is not None:
+        return subscription.credited(line, number_of(line.credits, invoice.account_id))
+    if invoice.kind is InvoiceKind.ADJUSTMENT:
+        return subscription.charged_for_more(line, number)
+    return subscription.charged(line, number)
+
+
+def _with_subscription(account: BillingAccount, add_on: str, subscription: ActiveSubscription) -> BillingAccount:
+    return _changed(account, subscriptions={**account.subscriptions, add_on: subscription})
+
+
+def _changed(account: BillingAccount, **changes: Any) -> BillingAccount:
+    """Change fields, and set the timer to the earliest charge that is due."""
+    changed = account.model_copy(update=changes)
+    due = [each.renews_at for each in changed.subscriptions.values()]
+    earliest = min((each for each in due if each is not None), default=None)
+    return changed.model_copy(update={"timers": {} if earliest is None else {RENEWAL: earliest}})

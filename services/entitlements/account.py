@@ -1,0 +1,260 @@
+"""What entitlements remembers of an account, and how facts and events change that.
+
+What stays true (`tests/entitlements/`):
+- What happens to an add-on happens by its events alone: neither a command, a timer nor an account's fact changes it.
+- The timers are those of the add-ons' states, so that whatever ends a trial or closes a quote calls its timers off.
+- The document does not grow with members and requests; those are rows.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from contracts.accounts import AccountUpdated, MemberUpdated
+from contracts.backoffice import Staff
+from contracts.catalog import Catalog
+from contracts.events import (
+    AddOnGranted,
+    AddOnPurchased,
+    FeatureDeclined,
+    FeatureRequested,
+    Person,
+    QuoteDeclined,
+    QuoteExpired,
+    QuoteRequested,
+    SubscriptionCanceled,
+    SubscriptionModified,
+    TrialEnded,
+    TrialEndingSoon,
+    TrialExtended,
+    TrialStarted,
+)
+from services.entitlements.offers import AccountFacts
+from services.entitlements.policy import Situation
+from services.entitlements.schedule import AddOnState, Subscription
+from services.runtime.decision import Document, Message, Row, State
+
+TRIAL_NOTICE: Final = "trial_notice"
+TRIAL_END: Final = "trial_end"
+QUOTE_END: Final = "quote_end"
+NOBODY_KNOWN: Final = Person(user_id="unknown", role="owner")
+"""Who asked for a quote that was stored before its requester was: only Owners ask for quotes."""
+
+
+class Entitlements(Document):
+    """An account: its facts (None: not known yet) and what it has of each add-on. The catalog bounds `add_ons`."""
+
+    account: AccountFacts | None = None
+    add_ons: Mapping[str, AddOnState] = {}
+
+
+class Member(Row):
+    """A member as of `revision`: row `member:<user id>`. A removed member stays, to know a stale revision by."""
+
+    revision: int
+    role: str
+    status: Literal["active", "removed"]
+    name: str | None = None
+    email: str | None = None
+
+
+class FeatureRequest(Row):
+    """A member asked for an add-on: row `request:<add-on>:<user id>`. It is open while its round is the add-on's."""
+
+    requested_at: datetime
+    round: int = 0
+
+
+Known = State[Entitlements]
+ROW_TYPES: Final[Mapping[str, type[Row]]] = MappingProxyType({"member": Member, "request": FeatureRequest})
+UNTOUCHED: Final = AddOnState()
+
+
+def member_row(user_id: str) -> str:
+    """Name the row of a member."""
+    return f"member:{user_id}"
+
+
+def request_row(add_on: str, user_id: str) -> str:
+    """Name the row that says whether a member has requested an add-on."""
+    return f"request:{add_on}:{user_id}"
+
+
+def rows_of(user_id: str, add_on: str = "") -> tuple[str, ...]:
+    """Name the rows that say what a member may do with an add-on, or who they are."""
+    return (member_row(user_id), request_row(add_on, user_id)) if add_on else (member_row(user_id),)
+
+
+def situation_of(state: Known, catalog: Catalog, user_id: str, add_on: str, now: datetime) -> Situation:
+    """Return the member before the add-on ("": none); `rows_of(user_id, add_on)` must be loaded."""
+    member: Member | None = state.row(member_row(user_id))
+    request: FeatureRequest | None = state.row(request_row(add_on, user_id)) if add_on else None
+    has = state.document.add_ons.get(add_on, UNTOUCHED)
+    return Situation(
+        catalog=catalog,
+        account=state.document.account,
+        role=member.role if member is not None and member.status == "active" else None,
+        add_on_id=add_on,
+        has=has,
+        requested=request is not None and request.round == has.requests_round,
+        now=now,
+    )
+
+
+def person(state: Known, user_id: str) -> Person:
+    """Return a member as the directory knows them; the row must be loaded and exist."""
+    member: Member = state.row(member_row(user_id))
+    return Person(user_id=user_id, role=member.role, name=member.name)
+
+
+def trial_ended(
+    state: Known,
+    add_on: str,
+    ended_at: datetime,
+    reason: Literal["expired", "purchased", "back_office"],
+    by: Staff | None = None,
+) -> TrialEnded:
+    """Say that the trial of an add-on is over."""
+    starter = _has(state, add_on).trial_started_by
+    return TrialEnded(
+        account_id=state.account_id, add_on=add_on, ended_at=ended_at, reason=reason, started_by=starter, by=by
+    )
+
+
+def quote_expired(state: Known, add_on: str) -> tuple[QuoteExpired, ...]:
+    """Say that the quote for an add-on expired, at the instant it did; nothing when there is none that can."""
+    has = _has(state, add_on)
+    if has.quote_id is None or has.quote_expires_at is None:
+        return ()
+    expired = QuoteExpired(
+        account_id=state.account_id,
+        add_on=add_on,
+        quote_id=has.quote_id,
+        requested_by=has.quote_requested_by or NOBODY_KNOWN,
+        expired_at=has.quote_expires_at,
+    )
+    return (expired,)
+
+
+def with_fact(state: Known, fact: AccountUpdated | MemberUpdated) -> Known:
+    """Remember an account or a member as of a newer revision."""
+    if isinstance(fact, AccountUpdated):
+        return state.with_document(account=AccountFacts.of(fact))
+    known = Member(revision=fact.revision, role=fact.role, status=fact.status, name=fact.name, email=fact.email)
+    return state.with_row(member_row(fact.user_id), known)
+
+
+def with_event(state: Known, event: Message, catalog: Catalog) -> Known:
+    """Remember what an event did to an add-on; `catalog` says how long a notice and a quote take."""
+    changes: Mapping[str, Any]
+    match event:
+        case FeatureRequested() | FeatureDeclined():
+            return _with_requests(state, event)
+        case TrialStarted() | TrialExtended() | TrialEndingSoon() | TrialEnded():
+            changes = _of_trial(event, catalog)
+        case QuoteRequested() | QuoteDeclined() | QuoteExpired():
+            changes = _of_quote(event, catalog)
+        case AddOnPurchased() | SubscriptionModified() | SubscriptionCanceled():
+            changes = _of_subscription(_has(state, event.add_on), event)
+        case AddOnGranted():
+            changes = {"granted_until": event.until}
+        case _:
+            return state
+    return _with_add_on(state, event.add_on, **changes)
+
+
+_NO_QUOTE: Final[Mapping[str, None]] = MappingProxyType(
+    {"quote_id": None, "quote_requested_by": None, "quote_expires_at": None}
+)
+
+
+def _of_trial(event: TrialStarted | TrialExtended | TrialEndingSoon | TrialEnded, catalog: Catalog) -> dict[str, Any]:
+    match event:
+        case TrialStarted():
+            changes = {"trial_started_at": event.started_at, "trial_started_by": event.started_by}
+            notice_at = _notice_at(event.add_on, event.ends_at, event.started_at, catalog)
+            return {**changes, "trial_ends_at": event.ends_at, "trial_notice_at": notice_at}
+        case TrialExtended():
+            notice_at = _notice_at(event.add_on, event.ends_at, event.extended_at, catalog)
+            return {"trial_ends_at": event.ends_at, "trial_notice_at": notice_at}
+        case TrialEndingSoon():
+            return {"trial_notice_at": None}
+        case TrialEnded():
+            return {"trial_ended_at": event.ended_at, "trial_notice_at": None}
+
+
+def _notice_at(add_on: str, ends_at: datetime, decided_at: datetime, catalog: Catalog) -> datetime | None:
+    """Return when to say that a trial ends soon; None when that moment has passed, or nobody is to be told."""
+    known = catalog.add_ons.get(add_on)
+    if known is None or known.trial_notice_days == 0:
+        return None
+    notice_at = ends_at - timedelta(days=known.trial_notice_days)
+    return notice_at if notice_at > decided_at else None
+
+
+def _of_quote(event: QuoteRequested | QuoteDeclined | QuoteExpired, catalog: Catalog) -> Mapping[str, Any]:
+    if not isinstance(event, QuoteRequested):
+        return _NO_QUOTE
+    expires_at = event.requested_at + timedelta(days=catalog.quote_valid_days)
+    return {"quote_id": event.quote_id, "quote_requested_by": event.requested_by, "quote_expires_at": expires_at}
+
+
+def _with_requests(state: Known, event: FeatureRequested | FeatureDeclined) -> Known:
+    has = _has(state, event.add_on)
+    if isinstance(event, FeatureDeclined):
+        return _with_add_on(state, event.add_on, **_requests_answered(has))
+    request = FeatureRequest(requested_at=event.requested_at, round=has.requests_round)
+    state = state.with_row(request_row(event.add_on, event.requested_by.user_id), request)
+    return _with_add_on(state, event.add_on, requests_open=has.requests_open + 1)
+
+
+def _requests_answered(has: AddOnState) -> dict[str, int]:
+    return {"requests_open": 0, "requests_round": has.requests_round + 1}
+
+
+def _of_subscription(
+    has: AddOnState, event: AddOnPurchased | SubscriptionModified | SubscriptionCanceled
+) -> Mapping[str, Any]:
+    match event:
+        case AddOnPurchased():
+            begun = {"subscription_id": event.subscription_id, "subscription": Subscription.of(event)}
+            return {**begun, **_requests_answered(has), **_NO_QUOTE}
+        case SubscriptionModified() if has.subscription is not None:
+            return {"subscription": has.subscription.modified(event)}
+        case SubscriptionCanceled() if has.subscription is not None:
+            return {"subscription": has.subscription.model_copy(update={"ends_on": event.effective_date})}
+    return {}  # of a subscription whose terms were never kept; nothing is decided about one
+
+
+def _has(state: Known, add_on: str) -> AddOnState:
+    return state.document.add_ons.get(add_on, UNTOUCHED)
+
+
+def _with_add_on(state: Known, add_on: str, **changes: Any) -> Known:
+    changed = _has(state, add_on).model_copy(update=changes)
+    state = state.with_document(add_ons={**state.document.add_ons, add_on: changed})
+    own = _timers(add_on, changed)
+    before = state.document.timers
+    if all(before.get(name) == due for name, due in own.items()):
+        return state
+    timers = {name: due for name, due in before.items() if name not in own}
+    return state.with_document(timers=timers | {name: due for name, due in own.items() if due is not None})
+
+
+def _timers(add_on: str, has: AddOnState) -> dict[str, datetime | None]:
+    """Return the timers of an add-on by name, None for one that must not be set.
+
+    A trial that was stored without who started it, by a release without timers, runs out without a word.
+    """
+    runs = has.trial_ended_at is None and has.trial_started_by is not None
+    return {
+        f"{TRIAL_NOTICE}:{add_on}": _whole_milliseconds(has.trial_notice_at if runs else None),
+        f"{TRIAL_END}:{add_on}": _whole_milliseconds(has.trial_ends_at if runs else None),
+        f"{QUOTE_END}:{add_on}": _whole_milliseconds(has.quote_expires_at),
+    }
+
+
+def _whole_milliseconds(instant: datetime | None) -> datetime | None:
+    """Round down to what a timer comes due by."""
+    return instant and instant.replace(microsecond=instant.microsecond // 1_000 * 1_000)

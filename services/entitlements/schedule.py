@@ -1,0 +1,134 @@
+"""When what holds of an add-on: a subscription's terms and periods, a trial, a quote, a grant. Nothing reads a clock.
+
+Terms T in force from the local date F: the period of day D is T's billing cycle with D in it, cut at the front by F.
+Terms that are announced take over on their first day, by the date alone: no message and no timer does it.
+
+What stays true (`tests/entitlements/test_subscriptions.py`):
+- Terms but for the seats never change a day before the first day that was announced for them.
+- The days on which a subscription's changes are decided never go back, whatever the clock or the zone does.
+"""
+
+from datetime import date, datetime
+from typing import NamedTuple
+
+from contracts.cycles import cycle_containing, local_date
+from contracts.events import AddOnPurchased, Person, SubscriptionModified, Terms
+from contracts.payload import Value
+
+
+class Present(NamedTuple):
+    """A subscription on local date `day`: the terms in force, and the new ones (or None) from `next_from` on.
+
+    `next_from` is the first day of the next period.
+    """
+
+    terms: Terms
+    terms_from: date
+    day: date
+    next_terms: Terms | None
+    next_from: date
+
+    @property
+    def coming(self) -> Terms:
+        """The terms of the next period."""
+        return self.next_terms or self.terms
+
+
+class Subscription(Value):
+    """What was agreed: `terms` in force from `terms_from` on, and those announced for `next_from`.
+
+    `licenses_from` is the day the latest change was decided; the seats of all terms are those since then. `ends_on` is
+    the first local day without the add-on.
+    """
+
+    terms: Terms
+    terms_from: date
+    licenses_from: date
+    next_terms: Terms | None = None
+    next_from: date | None = None
+    follows_account: bool = True
+    ends_on: date | None = None
+
+    @classmethod
+    def of(cls, event: AddOnPurchased) -> "Subscription":
+        """Begin a subscription on its first billed day."""
+        day = event.effective_date
+        return cls(terms=event.terms, terms_from=day, licenses_from=day)
+
+    def at(self, now: datetime) -> Present:
+        """Return what holds at an instant: before the first day what will hold then."""
+        return self._on(local_date(now, self.terms.timezone), now)
+
+    def _on(self, today: date, now: datetime | None = None) -> Present:
+        day = max(today, self.terms_from, self.licenses_from)
+        if self.next_terms is None or self.next_from is None:
+            return _present(self.terms, self.terms_from, day)
+        if day < self.next_from:
+            return Present(self.terms, self.terms_from, day, self.next_terms, self.next_from)
+        if now is not None:
+            # A zone further west may not have reached the day yet on which its terms take over.
+            day = max(self.next_from, self.licenses_from, local_date(now, self.next_terms.timezone))
+        return _present(self.next_terms, self.next_from, day)
+
+    def modified(self, event: SubscriptionModified) -> "Subscription":
+        """Take new seats at once and new terms from their day on; they replace what was announced."""
+        present = self._on(event.licenses_from)
+        terms = present.terms.model_copy(update={"licenses": event.licenses})
+        announced = event.terms if event.terms != terms else None
+        return Subscription(
+            terms=terms,
+            terms_from=present.terms_from,
+            licenses_from=event.licenses_from,
+            next_terms=announced,
+            next_from=event.terms_from if announced else None,
+            follows_account=event.follows_account,
+            ends_on=self.ends_on,
+        )
+
+
+def _present(terms: Terms, terms_from: date, day: date) -> Present:
+    return Present(terms, terms_from, day, None, cycle_containing(terms.cycle_anchor, terms.frequency, day).end)
+
+
+class AddOnState(Value):
+    """What an account has of one add-on. Once a trial has started it counts as used, whatever becomes of it.
+
+    `subscription` stays after its end, until the next. It is None beside an id, `trial_started_by` beside a trial, and
+    `quote_expires_at` beside a quote, where a release stored them that did not keep those.
+
+    `requests_open` counts the feature requests of the round `requests_round`; a purchase or a refusal ends a round.
+    """
+
+    subscription_id: str | None = None
+    subscription: Subscription | None = None
+    trial_started_at: datetime | None = None
+    trial_ends_at: datetime | None = None
+    trial_ended_at: datetime | None = None
+    trial_started_by: Person | None = None
+    trial_notice_at: datetime | None = None
+    quote_id: str | None = None
+    quote_requested_by: Person | None = None
+    quote_expires_at: datetime | None = None
+    granted_until: date | None = None
+    requests_open: int = 0
+    requests_round: int = 0
+
+    def is_purchased(self, today: date) -> bool:
+        """Whether the account has a subscription, or will have, on its local date `today`."""
+        return self.subscription_id is not None and not self._has_ended(today)
+
+    def _has_ended(self, today: date) -> bool:
+        ends_on = self.subscription.ends_on if self.subscription is not None else None
+        return ends_on is not None and today >= ends_on
+
+    def is_granted(self, today: date) -> bool:
+        """Whether the add-on is free of charge on the account's local date `today`."""
+        return self.granted_until is not None and today < self.granted_until
+
+    def trial_is_active(self, now: datetime) -> bool:
+        """Whether the trial runs: `trial_ends_at` is its first moment without access."""
+        return self.trial_ends_at is not None and self.trial_ended_at is None and now < self.trial_ends_at
+
+    def quote_is_open(self, now: datetime) -> bool:
+        """Whether a quote waits for its answer: `quote_expires_at` is its first moment without."""
+        return self.quote_id is not None and (self.quote_expires_at is None or now < self.quote_expires_at)

@@ -1,0 +1,101 @@
+"""What a service read about one account, lined up by partition: what was passed already, and what may come next.
+
+Within a partition the order is the log's. Among partitions the log tells no order; the times of writing suggest one.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from contracts.topics import Kind
+from services.runtime.sequences import Arrival, Sequences
+from services.runtime.unit_of_work import Delivery
+
+Place = tuple[str, int]
+"""A registry topic and a partition: where an offset is counted."""
+
+LATER_MAX = 32
+"""How many inputs of a partition, written after a decision's cause, may have been passed before it all the same."""
+
+
+class Input(NamedTuple):
+    """An input that was not passed yet, and when it or one before it in its partition was written (ms)."""
+
+    written_ms: int
+    place: Place
+    delivery: Delivery
+
+    @property
+    def offset(self) -> int:
+        """Where it is in its partition."""
+        return int(self.delivery.origin.offset)
+
+
+def place_of(delivery: Delivery) -> Place:
+    """Return where an input was read."""
+    return (delivery.topic.name if delivery.topic else "", delivery.origin.partition)
+
+
+def written_ms(delivery: Delivery) -> int:
+    """Return when an input was written to the log, in ms since the epoch."""
+    return int(delivery.origin.timestamp)
+
+
+class Inputs:
+    """The inputs of an account, each partition's in order of offsets; repetitions of a stream are left out."""
+
+    def __init__(self, deliveries: Sequence[Delivery]) -> None:
+        self._queues: defaultdict[Place, list[Delivery]] = defaultdict(list)
+        self._heads: defaultdict[Place, int] = defaultdict(int)
+        self._where: defaultdict[str, list[tuple[Place, int]]] = defaultdict(list)
+        seen = Sequences()
+        for delivery in deliveries:
+            if delivery.topic is not None and delivery.sequence is not None:
+                name, trimmed = delivery.topic.name, delivery.trimmed
+                if seen.arrive(name, delivery.sequence, trimmed=trimmed) is Arrival.REPEATED:
+                    continue
+                seen.apply(name, delivery.sequence, trimmed=trimmed)
+            queue = self._queues[place_of(delivery)]
+            self._where[delivery.cause.id].append((place_of(delivery), len(queue)))
+            queue.append(delivery)
+
+    def find(self, cause_id: str) -> tuple[Delivery, int] | None:
+        """Return the first input of this id that was not passed, and its position in its partition."""
+        for place, position in self._where.get(cause_id, ()):
+            if position >= self._heads[place]:
+                return self._queues[place][position], position
+        return None
+
+    def passed(self, place: Place) -> None:
+        """Take in that the next input of a partition was passed."""
+        self._heads[place] += 1
+
+    def left(self) -> dict[Place, int]:
+        """Return per partition the offset of the first input that was not passed."""
+        return {
+            place: queue[self._heads[place]].origin.offset
+            for place, queue in self._queues.items()
+            if self._heads[place] < len(queue)
+        }
+
+    def before(self, own: Place | None, position: int, time_ms: int, to_come: Mapping[str, int]) -> list[Input]:
+        """Return what may have been passed before a decision, in the order of writing; facts first at the same time.
+
+        That is all of the cause's `own` partition up to its `position`, and of the others what was written by `time_ms`
+        and a little more, but nothing that is `to_come` as a cause. Cost: what is returned.
+        """
+        found: list[Input] = []
+        for place, queue in self._queues.items():
+            latest, later = 0, 0
+            for number in range(self._heads[place], position if place == own else len(queue)):
+                delivery = queue[number]
+                latest = max(latest, written_ms(delivery))
+                later += latest > time_ms
+                if place != own and (later > LATER_MAX or to_come.get(delivery.cause.id, 0) > 0):
+                    break
+                found.append(Input(latest, place, delivery))
+        return sorted(found, key=lambda each: (each.written_ms, not _is_fact(each.delivery)))
+
+
+def _is_fact(delivery: Delivery) -> bool:
+    return delivery.topic is not None and delivery.topic.kind is Kind.FACTS

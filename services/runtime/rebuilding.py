@@ -1,0 +1,289 @@
+"""An account's state from the log alone: from what its service read, and what the service itself said.
+
+    state = fold of evolve over the inputs and the service's own events
+
+What the log tells: an own record names its cause, and own records of a topic are in the order of the decisions. So an
+own event is applied behind the input or timer that caused it, with every earlier input of that input's partition before
+it. What it does not tell is when an input that caused nothing came among those of other topics. The time it was written
+is tried first, then later and earlier places, until deciding again says what the log says. An input is only evolved
+where deciding again accepts it without an event; one that would be ignored changes nothing, one that would say
+something the log does not have is not handled yet.
+
+Nothing is emitted and nothing is written here. Where the log contradicts itself, or today's decision differs from the
+one that was made, what was said is applied as it was said, and a `Difference` tells of it.
+
+Cost: one decision per input, some more where an order must be found; memory: one account's history and rows.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, NamedTuple
+
+from contracts.identity import derive_id
+from contracts.payload import Payload
+from contracts.topics import topic_of
+from services.runtime import codec
+from services.runtime.clock import from_milliseconds, to_rfc3339
+from services.runtime.decision import Answer, D, Decider, Row, State
+from services.runtime.inputs import LATER_MAX, Input, Inputs, Place, place_of, written_ms
+from services.runtime.redeciding import HALF, OTHERWISE, WHOLE, Redeciding, Says, fit, is_command
+from services.runtime.sequences import Sequences
+from services.runtime.telling import Difference, Said, Told, told_in_order
+from services.runtime.unit_of_work import Delivery
+
+_RUN = 64  # written rows are kept apart until a run is over, and copied with each step
+_END_OF_TIME_MS = 2**62
+
+
+class Mark(NamedTuple):
+    """The stored answer to a command: its bytes, when it was published (ms), and where the command is."""
+
+    answer: bytes
+    written_ms: int
+    place: Place
+    offset: int
+
+
+@dataclass(slots=True)
+class Rebuilt(Generic[D]):
+    """An account as its service left it. `known` is false where nothing but refusals of an unknown account was said.
+
+    `unhandled`: per place the first offset that the service has still to handle. `unpublished`: outbox records that the
+    log lacks of a decision it has a part of. `steps`: how many inputs and decisions led here.
+    """
+
+    account_id: str
+    document: D
+    rows: dict[str, Row | None]
+    sequences: Sequences = field(default_factory=Sequences)
+    known: bool = False
+    steps: int = 0
+    marks: dict[str, Mark] = field(default_factory=dict)
+    unhandled: dict[Place, int] = field(default_factory=dict)
+    unpublished: list[bytes] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+
+
+class _Rows(dict[str, Row | None]):
+    """Every row of the account: one that nobody wrote is there, as None, so no decision asks for more."""
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+class _Run(NamedTuple, Generic[D]):
+    """The state behind some inputs; which were passed, applied or quiet; which partitions wait for their next one."""
+
+    state: State[D]
+    passed: tuple[tuple[Input, bool, bool], ...] = ()
+    waiting: frozenset[Place] = frozenset()
+
+
+class Rebuilding(Generic[D]):
+    """Folds the history of one account. `handled`: per place, up to where the service's group has read.
+
+    `until`: the time now; a timer that is due by then and says nothing has fired.
+    """
+
+    def __init__(
+        self, decider: Decider[D], answer: Answer | None, account_id: str, handled: Mapping[Place, int], until: datetime
+    ) -> None:
+        self._decider = decider
+        self._answered = answer is not None
+        self._again = Redeciding(decider, answer)
+        self._handled = handled
+        self._until = until
+        self._now: datetime | None = None
+        self._state: State[D] = State(account_id, decider.initial(), _Rows())
+        self._inputs = Inputs(())
+        self._to_come: Counter[str] = Counter()
+        self._last: dict[str, int] = {}
+        self._account: Rebuilt[D] = Rebuilt(account_id, self._state.document, dict(self._state.rows))
+
+    def fold(self, inputs: Sequence[Delivery], said: Sequence[Said]) -> Rebuilt[D]:
+        """Return the account after `inputs` (each partition's in order of offsets) and what the service `said`."""
+        account, emitted = self._account, self._account.sequences.emitted
+        told, account.differences = told_in_order(account.account_id, said)
+        for number, each in enumerate(told):
+            self._to_come[each.cause_id] += 1
+            for one in each.said:
+                self._last[one.topic.name] = number
+                if one.sequence:
+                    emitted[one.topic.name] = max(one.sequence, emitted.get(one.topic.name, 0))
+        self._inputs = Inputs(inputs)
+        for number, each in enumerate(told):
+            self._to_come[each.cause_id] -= 1
+            self._retell(each, number)
+        self._finish()
+        account.document, account.rows = self._state.document, dict(self._state.rows)
+        return account
+
+    def _retell(self, told: Told, number: int) -> None:
+        """Pass what came before the cause of a decision, then apply the decision."""
+        delivery, place, position = self._cause_of(told)
+        time_ms = written_ms(delivery) if delivery is not None and place else told.written_ms
+        chain = self._inputs.before(place, position, time_ms, self._to_come)
+        likely = sum(each.written_ms <= time_ms for each in chain)
+        sure = max(0, likely - LATER_MAX)
+        start = self._pass_all(chain[:sure], place, told.at)
+        chain, likely = chain[sure:], likely - sure
+        run = self._run(start, chain, place, likely, told.at)
+        says = self._again.says(run.state, delivery, told.at) if delivery else None
+        if delivery and fit(says, told) != WHOLE:
+            for cut in (*range(likely + 1, len(chain) + 1), *range(likely - 1, -1, -1)):
+                other = self._run(start, chain, place, cut, told.at)
+                otherwise = self._again.says(other.state, delivery, told.at)
+                if fit(otherwise, told) > fit(says, told):
+                    run, says = other, otherwise
+                if fit(says, told) == WHOLE:
+                    break
+        self._take(run)
+        if delivery is not None and place is not None:
+            self._pass(Input(0, place, delivery), applied=True)
+        self._apply(told, number, delivery, says)
+        self._now = max(told.at, self._now or told.at)
+
+    def _cause_of(self, told: Told) -> tuple[Delivery | None, Place | None, int]:
+        found = self._inputs.find(told.cause_id)
+        if found is not None:
+            return found[0], place_of(found[0]), found[1]
+        account_id = self._account.account_id
+        before, _, due_ms = told.cause_id.rpartition(":")
+        name = before.removeprefix(f"timer:{account_id}:")
+        if name != before and due_ms.isdecimal():
+            return Delivery.of_timer(account_id, name, int(due_ms)), None, 0
+        self._differ("cause missing", f"{told} was caused by {told.cause_id}, which is not in the log")
+        return None, None, 0
+
+    def _pass_all(self, chain: Sequence[Input], own: Place | None, high: datetime) -> _Run[D]:
+        """Pass inputs for good; return where that leads."""
+        waiting: frozenset[Place] = frozenset()
+        for first in range(0, len(chain), _RUN):
+            run = self._run(_Run(self._state, (), waiting), chain[first : first + _RUN], own, _RUN, high)
+            self._take(run)
+            waiting = run.waiting
+        return _Run(self._state, (), waiting)
+
+    def _run(self, start: _Run[D], chain: Sequence[Input], own: Place | None, cut: int, high: datetime) -> _Run[D]:
+        """Pass the first `cut` of a chain, and all of partition `own`. Another one waits before what would be said."""
+        state, passed, waiting = start.state, [], set(start.waiting)
+        low = self._now or high
+        for number, each in enumerate(chain):
+            if (number >= cut and each.place != own) or each.place in waiting:
+                continue
+            now = min(max(low, from_milliseconds(each.written_ms)), max(low, high))
+            state = self._again.woken(state, now, self._to_come)
+            if is_command(each.delivery) and each.delivery.cause.id in self._account.marks:
+                passed.append((each, True, True))
+                continue
+            state, applied, quiet = self._again.passed(state, each.delivery, now)
+            if not quiet and each.place != own:
+                waiting.add(each.place)
+            else:
+                passed.append((each, applied, quiet))
+        return _Run(self._again.woken(state, high, self._to_come), tuple(passed), frozenset(waiting))
+
+    def _take(self, run: _Run[D]) -> None:
+        self._set(run.state)
+        for each, applied, quiet in run.passed:
+            self._pass(each, applied=applied)
+            if not quiet:
+                cause = each.delivery.cause
+                text = f"{cause.type} {cause.id} caused nothing in the log, and is decided to something today"
+                self._differ("nothing said", text)
+                self._leave(each.place, each.offset)
+
+    def _pass(self, each: Input, *, applied: bool) -> None:
+        delivery = each.delivery
+        self._inputs.passed(each.place)
+        self._account.steps += 1
+        if applied and delivery.topic is not None and delivery.sequence is not None:
+            self._account.sequences.apply(delivery.topic.name, delivery.sequence, trimmed=delivery.trimmed)
+            self._account.known = True
+
+    def _apply(self, told: Told, number: int, delivery: Delivery | None, says: Says | None) -> None:
+        """Evolve by the cause and by what was said; keep the answer; note what of it the log lacks."""
+        self._account.steps += 1
+        how = fit(says, told)
+        if says is None or how == OTHERWISE:
+            says = _as_told(told, self._account.account_id)
+            if delivery is not None:
+                self._differ("decided otherwise", f"{told} is not what {told.cause_id} is decided to today")
+        if says.accepted:
+            messages = [delivery.message] if delivery is not None and delivery.message is not None else []
+            self._evolve(told, [*messages, *says.events.values()])
+        if delivery is not None and is_command(delivery) and self._answered:
+            self._mark(told, delivery, says)
+        if delivery is not None and how == HALF:
+            self._complete(told, number, delivery, says)
+
+    def _evolve(self, told: Told, messages: Sequence[Any]) -> None:
+        state = self._state
+        try:
+            for message in messages:
+                state = self._decider.evolve(state, message)
+        except Exception as error:  # noqa: BLE001 - what the log holds cannot follow here; the rest still can
+            self._differ("not applicable", f"{told}: {type(error).__name__}: {error}")
+            return
+        self._set(state)
+
+    def _mark(self, told: Told, delivery: Delivery, says: Says) -> None:
+        """Keep the answer to a command: as published, or else as decided again."""
+        published = {one.id: one.value for one in told.said}
+        place, offset = place_of(delivery), delivery.origin.offset
+        if not says.answer:
+            self._differ("answer missing", f"{told} has no answer for {told.cause_id}")
+            self._leave(place, offset)
+        for answer_id, answer in says.answer.items():
+            value = published.get(answer_id) or codec.to_json(answer)
+            self._account.marks[told.cause_id] = Mark(value, told.written_ms, place, offset)
+
+    def _complete(self, told: Told, number: int, delivery: Delivery, says: Says) -> None:
+        """Keep for the outbox what a decision said behind the end of the log."""
+        account, published = self._account, {one.id for one in told.said}
+        for event_id, payload in says.all.items():
+            name = topic_of(type(payload)).name
+            if event_id in published:
+                continue
+            if self._last.get(name, -1) > number:
+                self._differ("record missing", f"{told} lacks a {payload.ce_type}, and {name} goes on behind it")
+                continue
+            sequence = account.sequences.next(name) if account.known else 0
+            identity = (payload.ce_type, event_id, to_rfc3339(told.at), account.account_id, sequence)
+            chain = (delivery.cause.id, delivery.correlation_id, delivery.traceparent)
+            account.unpublished.append(codec.pack(*identity, *chain, codec.to_json(payload)))
+
+    def _finish(self) -> None:
+        """Pass what the group has read behind the last decision, up to what would say something."""
+        rest = self._inputs.before(None, 0, _END_OF_TIME_MS, self._to_come)
+        self._pass_all([each for each in rest if each.offset < self._handled.get(each.place, 0)], None, self._until)
+        self._set(self._again.woken(self._state, self._until, self._to_come))
+        for place, offset in self._inputs.left().items():
+            self._leave(place, offset)
+
+    def _set(self, state: State[D]) -> None:
+        account, rows = self._account, self._state.rows
+        account.known = account.known or state.document is not self._state.document or bool(state.written)
+        rows.update(state.written)  # type: ignore[attr-defined]  # it is this fold's own `_Rows`
+        self._state = State(state.account_id, state.document, rows)
+
+    def _leave(self, place: Place, offset: int) -> None:
+        self._account.unhandled[place] = min(offset, self._account.unhandled.get(place, offset))
+
+    def _differ(self, kind: str, text: str) -> None:
+        self._account.differences.append(Difference(kind, self._account.account_id, text))
+
+
+def _as_told(told: Told, account_id: str) -> Says:
+    """Return what a decision said by the log alone; it refused when it answered with a reason."""
+    answer_id = derive_id(account_id, told.cause_id, 0)
+    by_id: dict[str, Payload] = {one.id: one.payload for one in told.said if one.payload is not None}
+    answer = {event_id: payload for event_id, payload in by_id.items() if event_id == answer_id}
+    events = {event_id: payload for event_id, payload in by_id.items() if event_id != answer_id}
+    refused = any(hasattr(payload, "reason") for payload in answer.values())
+    return Says(not refused, events, answer)

@@ -1,0 +1,143 @@
+"""Deciding again what a log tells of: which inputs and timers said nothing, and what the others say today.
+
+Deciding is pure, so on the state and at the time of then it comes to what was decided then, if rules and catalog are
+the same. Nothing here raises for what a decider raises: such a message was set aside then, and is passed over now.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Generic, NamedTuple
+
+from contracts.identity import derive_id
+from contracts.payload import Payload
+from contracts.topics import Kind
+from services.runtime.clock import to_milliseconds
+from services.runtime.decision import (
+    Accepted,
+    Answer,
+    D,
+    Decider,
+    Decision,
+    Ignored,
+    NeedsRows,
+    Rejected,
+    State,
+)
+from services.runtime.telling import Told
+from services.runtime.unit_of_work import Delivery
+
+_TIMERS_MAX = 10_000
+OTHERWISE, HALF, WHOLE = range(3)
+"""How what a decision says today fits what the log has of it: not at all, the log has a part, or exactly."""
+
+
+class Passed(NamedTuple, Generic[D]):
+    """The state behind an input. `applied`: it counts as handled. `quiet`: it says nothing, today as then."""
+
+    state: State[D]
+    applied: bool = True
+    quiet: bool = True
+
+
+class Says(NamedTuple):
+    """What a decision says: events in order, and the answer to a command, each under its id."""
+
+    accepted: bool
+    events: Mapping[str, Payload]
+    answer: Mapping[str, Payload]
+
+    @property
+    def all(self) -> dict[str, Payload]:
+        """Everything it says, by id."""
+        return {**self.events, **self.answer}
+
+
+def fit(says: Says | None, told: Told) -> int:
+    """Compare what is decided today with what the log has: OTHERWISE, HALF or WHOLE."""
+    if says is None:
+        return OTHERWISE
+    expected = says.all
+    if any(one.payload is None or expected.get(one.id) != one.payload for one in told.said):
+        return OTHERWISE
+    return WHOLE if len(expected) == len({one.id for one in told.said}) else HALF
+
+
+def is_command(delivery: Delivery) -> bool:
+    """Whether it has one answer, and is recognised by its id."""
+    return delivery.topic is not None and delivery.topic.kind is Kind.COMMANDS
+
+
+class Redeciding(Generic[D]):
+    """A service's decider and answer, asked again about the past."""
+
+    def __init__(self, decider: Decider[D], answer: Answer | None) -> None:
+        self._decider = decider
+        self._answer = answer
+
+    def passed(self, state: State[D], delivery: Delivery, now: datetime) -> Passed[D]:
+        """Return what an input without a trace in the log leaves; the state as it was, unless it says nothing."""
+        decision = self._decide(state, delivery, now)
+        if decision is None:
+            return Passed(state, applied=False)
+        if delivery.message is None or isinstance(decision, Ignored):
+            return Passed(state)
+        answered = self._answer is not None and is_command(delivery)
+        if isinstance(decision, NeedsRows) or answered or (isinstance(decision, Accepted) and decision.events):
+            return Passed(state, applied=False, quiet=False)
+        if isinstance(decision, Rejected):
+            return Passed(state)
+        try:
+            return Passed(self._decider.evolve(state, delivery.message))
+        except Exception:  # noqa: BLE001 - a defect of the service, set aside then as now
+            return Passed(state, applied=False)
+
+    def woken(self, state: State[D], now: datetime, to_come: Mapping[str, int]) -> State[D]:
+        """Fire the timers due by `now` that say nothing. One that says something fires where the log has it.
+
+        `to_come`: how often each cause is still to come in the log.
+        """
+        for _ in range(_TIMERS_MAX if state.document.timers else 0):
+            after = next(self._woken_once(state, now, to_come), None)
+            if after is None:
+                break
+            state = after
+        return state
+
+    def _woken_once(self, state: State[D], now: datetime, to_come: Mapping[str, int]) -> Iterator[State[D]]:
+        timers = state.document.timers
+        for name, due in sorted(timers.items(), key=lambda each: (each[1], each[0])):
+            if due > now:
+                return
+            timer = Delivery.of_timer(state.account_id, name, to_milliseconds(due))
+            if to_come.get(timer.cause.id, 0) > 0:
+                continue
+            if isinstance(self._decide(state, timer, now), Ignored):
+                yield state.with_document(timers={other: at for other, at in timers.items() if other != name})
+                continue
+            passed = self.passed(state, timer, now)
+            if passed.applied and passed.state.document.timers.get(name) != due:  # one that stays would fire for ever
+                yield passed.state
+
+    def says(self, state: State[D], delivery: Delivery, now: datetime) -> Says | None:
+        """Return what an input or timer says, None when it is ignored or cannot be decided."""
+        decision = self._decide(state, delivery, now)
+        if not isinstance(decision, Accepted | Rejected):
+            return None
+        account_id, cause, message = state.account_id, delivery.cause, delivery.message
+        payloads = decision.events if isinstance(decision, Accepted) else ()
+        events = {derive_id(account_id, cause.id, number): event for number, event in enumerate(payloads, 1)}
+        answer: dict[str, Payload] = {}
+        if self._answer and isinstance(message, Payload) and is_command(delivery):
+            try:
+                answer[derive_id(account_id, cause.id, 0)] = self._answer(message, cause, decision, tuple(events))
+            except Exception:  # noqa: BLE001 - a defect of the service, set aside then as now
+                return None
+        return Says(isinstance(decision, Accepted), events, answer)
+
+    def _decide(self, state: State[D], delivery: Delivery, now: datetime) -> Decision | None:
+        if delivery.message is None:
+            return Ignored("a type this release does not know")
+        try:
+            return self._decider.decide(state, delivery.message, delivery.cause, now)
+        except Exception:  # noqa: BLE001 - a defect of the service, set aside then as now
+            return None

@@ -1,0 +1,111 @@
+"""What a service said about one account, read back from its own topics: decisions in the order they were taken.
+
+Everything that one decision said names the same cause. Each topic is in the order of the decisions (`ce_sequence`); the
+topics among each other follow from the decisions that spoke on several of them, and else from the time of deciding.
+"""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import NamedTuple
+
+from contracts.payload import Payload
+from contracts.topics import Topic
+
+
+class Difference(NamedTuple):
+    """Something that does not follow from the log: the kind it is counted by, the account, and a sentence."""
+
+    kind: str
+    account_id: str
+    text: str
+
+
+class Said(NamedTuple):
+    """One own record. `sequence` is 0 for an account nobody knew then, `payload` None for a type unknown today.
+
+    `at`: the time of the decision. `written_ms`: when the record was written to the log.
+    """
+
+    topic: Topic
+    sequence: int
+    id: str
+    cause_id: str
+    at: datetime
+    written_ms: int
+    payload: Payload | None
+    value: bytes
+
+
+class Told(NamedTuple):
+    """One decision: its cause, when it was taken and first written, and all it said that the log has."""
+
+    cause_id: str
+    at: datetime
+    written_ms: int
+    said: tuple[Said, ...]
+
+    def __str__(self) -> str:
+        """Name what was said."""
+        return ", ".join(f"{one.topic.name} {one.sequence or one.id}" for one in self.said)
+
+
+def told_in_order(account_id: str, said: Iterable[Said]) -> tuple[list[Told], list[Difference]]:
+    """Return an account's decisions in order, and what is wrong with its records: gaps, two of one sequence."""
+    topics: defaultdict[str, list[Said]] = defaultdict(list)
+    for one in said:
+        topics[one.topic.name].append(one)
+    differences: list[Difference] = []
+    runs = []
+    for name, records in topics.items():
+        once, wrong = _once_each(name, records)
+        differences += [Difference("sequence", account_id, text) for text in wrong]
+        runs.append([_told(tuple(group)) for _, group in groupby(once, key=lambda one: one.cause_id)])
+    told, contradicted = _merged(runs)
+    if contradicted:
+        text = f"what was said on {' and '.join(topics)} is not in one order of decisions"
+        differences.append(Difference("order", account_id, text))
+    return told, differences
+
+
+def _once_each(name: str, records: Sequence[Said]) -> tuple[list[Said], list[str]]:
+    unknown = {one.id: one for one in reversed(records) if not one.sequence}
+    first = [unknown.pop(one.id) for one in records if one.id in unknown and not one.sequence]
+    known: dict[int, Said] = {}
+    wrong = [
+        f"{name} has two different records of sequence {one.sequence}"
+        for one in records
+        if one.sequence and known.setdefault(one.sequence, one).value != one.value
+    ]
+    missing = sorted(set(range(1, max(known, default=0) + 1)) - known.keys())
+    if missing:
+        wrong.append(f"{name} lacks {len(missing)} of its own sequences, first {missing[0]}")
+    return [*first, *(known[sequence] for sequence in sorted(known))], wrong
+
+
+def _told(said: tuple[Said, ...]) -> Told:
+    return Told(said[0].cause_id, said[0].at, min(one.written_ms for one in said), said)
+
+
+def _merged(runs: Sequence[Sequence[Told]]) -> tuple[list[Told], bool]:
+    """Merge the topics' runs; a decision that spoke on several topics is one, and comes when it is first in all."""
+    left = [deque(run) for run in runs]
+    to_come = [Counter(told.cause_id for told in run) for run in runs]
+    merged: list[Told] = []
+    contradicted = False
+    while heads := [run[0] for run in left if run]:
+        ready = [head for head in heads if _first_in_all(head.cause_id, left, to_come)]
+        contradicted = contradicted or not ready
+        cause_id = min(ready or heads, key=lambda told: told.at).cause_id
+        parts = []
+        for run, counts in zip(left, to_come, strict=True):
+            if run and run[0].cause_id == cause_id:
+                parts.append(run.popleft())
+                counts[cause_id] -= 1
+        merged.append(_told(tuple(one for part in parts for one in part.said)))
+    return merged, contradicted
+
+
+def _first_in_all(cause_id: str, left: "Sequence[deque[Told]]", to_come: "Sequence[Counter[str]]") -> bool:
+    return all(not counts[cause_id] or run[0].cause_id == cause_id for run, counts in zip(left, to_come, strict=True))

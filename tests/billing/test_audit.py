@@ -1,0 +1,57 @@
+"""The audit: silent about what billing issues, and not about anything else that could be in the log."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from contracts.accounts import BillingFrequency, Licenses
+from contracts.invoices import InvoiceIssued, InvoiceKind
+from services.billing.audit import Finding, audit
+from tests.billing.entitled import Entitled
+from tests.billing.logs import BROKEN, END, START, history
+from tests.billing.scenario import ACCOUNT, given, terms_of
+
+
+def test_what_billing_issues_is_in_order() -> None:
+    """A log with every kind of invoice has no finding."""
+    events, issued = history()
+    assert [str(each.kind) for each in issued] == (
+        "immediate adjustment renewal credit immediate renewal renewal credit".split()
+    )
+    assert audit(ACCOUNT, events, issued, END) == []
+
+
+def test_nothing_is_in_order() -> None:
+    """An account that has bought nothing and was charged nothing has no finding."""
+    assert audit(ACCOUNT, [], [], END) == []
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_wrong_is_found(name: str) -> None:
+    """Every way to break the log has its finding, at its place."""
+    breaks, place, sentence = BROKEN[name]
+    log = history()
+    breaks(log)
+    found = audit(ACCOUNT, *log, END)
+    assert any(each.place == place and each.sentence.startswith(sentence) for each in found), found
+
+
+def test_a_cycle_is_missing_only_once_it_has_begun() -> None:
+    """A second before the midnight of the next cycle nothing is missing; from then on it is."""
+    events, issued = history()
+    midnight = datetime(2027, 1, 20, tzinfo=UTC)
+    assert audit(ACCOUNT, events, issued, midnight - timedelta(seconds=1)) == []
+    assert audit(ACCOUNT, events, issued, midnight) == [Finding("sub-2", "is not renewed since 2027-01-20")]
+
+
+def test_a_charge_made_before_the_change_was_heard_of_is_no_finding() -> None:
+    """A cycle charged by what was agreed until then, and its missing seats charged afterwards, is as it should be."""
+    has, bought = Entitled.buy("analytics_plus", "sub-1", terms_of(date(2026, 9, 20)), START)
+    change = has.modify(
+        datetime(2026, 10, 19, 23, 59, 59, tzinfo=UTC), Licenses(standard=4), frequency=BillingFrequency.ANNUAL
+    )
+    story = given(bought)
+    story.advance(timedelta(days=20, hours=1)).when(change).advance(timedelta(days=60))
+    issued = [event for event in story.events if isinstance(event, InvoiceIssued)]
+    assert [each.kind for each in issued][:3] == [InvoiceKind.IMMEDIATE, InvoiceKind.RENEWAL, InvoiceKind.ADJUSTMENT]
+    assert audit(ACCOUNT, [bought, change], issued, story.now) == []

@@ -1,0 +1,209 @@
+"""What an end gives back: the days paid for and not used, never more than was charged."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from contracts.accounts import Licenses
+from contracts.invoices import ProrationRule, Share
+from contracts.money import Money
+from services.billing.proration import recompute
+from services.runtime.decision import Accepted
+from tests.billing.entitled import STAFF, Entitled
+from tests.billing.running import START, Running, credited
+from tests.billing.scenario import billed, invoices, issued, stays_quiet, terms_of
+
+MIDNIGHT = datetime(2026, 10, 20, 4, tzinfo=UTC)
+
+
+# ------------------------------------------------------------------------------------------------------ cancellation
+
+
+def test_unused_days_are_given_back() -> None:
+    """Cancelled on 30 September, 20 of the 30 days paid with 30.00 come back: 20.00, on a credit invoice."""
+    story = Running().after(10).canceled()
+    invoice = issued(story)
+    assert billed(invoice) == ["credit", "analytics_plus 2026-09-30 2026-10-20 1 -20.00 USD", "-20.00 USD"]
+    line = invoice.lines[0]
+    assert (line.unit_price, line.share) == (Money.parse("-30.00", "USD"), Share(numerator=20, denominator=30))
+    assert line.credits == "acme-000001"
+    assert line.amount == recompute(line)
+    assert line.description == "analytics_plus, 30 Sep 2026 to 19 Oct 2026, 20 of 30 days not used"
+    assert (invoice.by, invoice.due_date, invoice.invoice_number) == (STAFF, date(2026, 9, 30), "acme-000002")
+    assert credited(story) == 2_000
+
+
+def test_nothing_is_charged_after_the_end() -> None:
+    """What ended has no timer, and no bill comes."""
+    story = Running().after(10).canceled()
+    assert story.document.timers == {}
+    story.advance(timedelta(days=400)).then_nothing()
+
+
+def test_an_end_with_the_cycle_gives_nothing_back() -> None:
+    """Cancelled for the end of what is paid, no invoice is issued, then or later."""
+    story = Running().after(10).canceled(at_once=False).then_nothing()
+    assert isinstance(story.decision, Accepted)
+    assert story.document.timers == {}
+
+
+def test_at_once_after_with_the_cycle() -> None:
+    """An end that was announced for later may come earlier, and gives back its days."""
+    running = Running().after(10)
+    running.canceled(at_once=False)
+    assert issued(running.after(5).canceled()).total == Money.parse("-15.00", "USD")
+
+
+def test_an_earlier_end_gives_back_what_is_left() -> None:
+    """A second, earlier end gives back the days between, and together no more than was paid."""
+    running = Running().after(20)
+    running.canceled()
+    earlier = running.has.cancel(START + timedelta(days=5), at_once=True)
+    invoice = issued(running.story.when(earlier))
+    assert billed(invoice)[1] == "analytics_plus 2026-09-25 2026-10-10 1 -15.00 USD"
+    assert credited(running.story) == 2_500
+
+
+def test_a_later_end_changes_nothing() -> None:
+    """What has ended does not end later."""
+    running = Running().after(10)
+    event = running.has.cancel(running.story.now, at_once=True)
+    running.story.given(event)
+    running.story.when(event.model_copy(update={"effective_date": date(2026, 10, 15)})).then_nothing()
+    assert running.story.document.subscriptions["analytics_plus"].ends_on == date(2026, 9, 30)
+
+
+def test_every_charge_of_the_period_is_given_back_from() -> None:
+    """Seats added within the cycle are credited for their own days, each from its invoice."""
+    running = Running().after(10)
+    running.story.given(running.has.modify(running.story.now, Licenses(standard=3)))
+    invoice = issued(running.after(10).canceled())
+    assert [
+        (line.credits, str(line.unit_price), line.share.numerator, line.share.denominator) for line in invoice.lines
+    ] == [
+        ("acme-000001", "-30.00 USD", 10, 30),
+        ("acme-000002", "-40.00 USD", 10, 20),
+    ]
+    assert str(invoice.total) == "-30.00 USD"
+
+
+def test_an_end_heard_of_late_gives_the_whole_renewal_back() -> None:
+    """Cancelled a second before midnight for that midnight, heard of after the renewal: all of it comes back."""
+    running = Running()
+    event = running.has.cancel(MIDNIGHT - timedelta(seconds=1), at_once=False)
+    running.after(31)
+    assert billed(issued(running.story.when(event)))[1] == "analytics_plus 2026-10-20 2026-11-20 1 -30.00 USD"
+
+
+def test_an_end_on_the_first_day_of_a_cycle_that_was_not_charged_yet() -> None:
+    """When the cancellation comes before the timer, the cycle that it ends with is not charged at all."""
+    running = Running()
+    running.story.now = MIDNIGHT + timedelta(hours=1)
+    running.canceled().then_nothing()
+
+
+def test_missed_cycles_are_charged_before_the_end() -> None:
+    """A cancellation after missed cycles finds them charged, the last up to the end only: nothing to give back."""
+    running = Running()
+    running.story.now = START + timedelta(days=70)
+    running.canceled()
+    assert [billed(invoice)[1] for invoice in invoices(running.story)] == [
+        "analytics_plus 2026-10-20 2026-11-20 1 30.00 USD",
+        "analytics_plus 2026-11-20 2026-11-29 1 9.00 USD",
+    ]
+
+
+def test_a_start_in_the_future_is_given_back_whole() -> None:
+    """What is cancelled before its first day is credited in full."""
+    running = Running()
+    terms = terms_of(date(2026, 9, 20), price="30.00 USD")
+    has, event = Entitled.buy("aircall_ai", "sub-2", terms, START, date(2026, 11, 30))
+    running.story.given(event)
+    running.story.when(has.cancel(START + timedelta(days=3), at_once=True))
+    assert billed(issued(running.story))[1:] == ["aircall_ai 2026-11-30 2026-12-20 1 -20.00 USD", "-20.00 USD"]
+
+
+@pytest.mark.parametrize(
+    ("price", "total"), [("2650 JPY", "-1767 JPY"), ("5.525 KWD", "-3.683 KWD"), ("17.95 USD", "-11.97 USD")]
+)
+def test_credits_round_to_their_currency(price: str, total: str) -> None:
+    """20 of 30 days come back in yen, dollars and dinars, rounded once."""
+    assert str(issued(Running(price).after(10).canceled()).total) == total
+
+
+def test_a_credit_of_nothing_is_not_issued() -> None:
+    """A last day worth less than half a minor unit, or a cycle without a price, gives no invoice."""
+    Running("0.01 USD").after(29).canceled().then_nothing()
+    Running("0.00 USD").after(10).canceled().then_nothing()
+
+
+@pytest.mark.parametrize("rule", [ProrationRule.SECOND, ProrationRule.FIXED_30])
+def test_credits_count_days_whatever_the_rule(rule: ProrationRule) -> None:
+    """What was charged by seconds or 30-day months is given back by its calendar days."""
+    line = issued(Running(rule=rule).after(10).canceled()).lines[0]
+    assert (line.rule, line.share) == (ProrationRule.DAY, Share(numerator=20, denominator=30))
+
+
+def test_an_earlier_credit_caps_what_comes_back() -> None:
+    """Of 30.00, 25.00 were credited: the 20 unused days give back 5.00, not 20.00."""
+    running = Running()
+    running.credit("25.00 USD")
+    invoice = issued(running.after(10).canceled())
+    assert (invoice.lines[0].unit_price, invoice.lines[0].share) == (
+        Money.parse("-5.00", "USD"),
+        Share(numerator=1, denominator=1),
+    )
+    assert credited(running.story) == 3_000
+
+
+def test_a_charge_that_was_credited_whole_gives_nothing_more() -> None:
+    """When all of an invoice was credited, its end issues no invoice."""
+    running = Running()
+    running.credit("30.00 USD")
+    running.after(10).canceled().then_nothing()
+
+
+def test_lines_of_one_invoice_share_what_is_left_of_it() -> None:
+    """Two unused lines of an invoice that was credited but for 0.55 give back 0.55 together, not each."""
+    running = Running("17.95 USD")
+    change = running.has.modify(MIDNIGHT - timedelta(seconds=1), Licenses(standard=2))
+    end = running.has.cancel(MIDNIGHT - timedelta(seconds=1), at_once=True)
+    running.after(30)
+    running.story.given(change)
+    assert running.story.row("invoice:3").invoice.total == Money.parse("18.55", "USD")
+    running.credit("18.00 USD", "acme-000003")
+    of_late_seats = [line for line in issued(running.story.when(end)).lines if line.credits == "acme-000003"]
+    assert [str(line.amount) for line in of_late_seats] == ["-0.55 USD"]
+    assert credited(running.story, 3) == 1_855
+
+
+def test_a_charge_gives_back_no_more_than_it_was() -> None:
+    """Half of 0.01 rounds to 0.01: the other half gives nothing back, whatever else the invoice charged."""
+    running = Running("0.01 USD")
+    other = terms_of(date(2026, 9, 20), timezone="America/New_York", price="30.00 USD")
+    running.story.given(Entitled.buy("aircall_ai", "sub-2", other, START)[1])
+    running.after(30 + 31 + 15)
+    event = running.has.cancel(running.story.now, at_once=True)
+    assert issued(running.story.when(event)).total == Money.parse("-0.01", "USD")
+    running.story.when(event.model_copy(update={"effective_date": date(2026, 11, 20)})).then_nothing()
+
+
+def test_the_end_of_what_is_not_known_is_ignored() -> None:
+    """An end of a subscription that was never bought costs and gives nothing."""
+    running = Running()
+    event = running.has.cancel(START, at_once=True).model_copy(update={"subscription_id": "sub-9"})
+    assert stays_quiet(running.story.when(event)) == "subscription sub-9 is not known"
+
+
+def test_state_of_the_first_release_is_given_back() -> None:
+    """A purchase stored before charges were kept is credited from the invoice that its row names."""
+    story = Running().after(10)
+    subscription = story.story.document.subscriptions["analytics_plus"]
+    (period,) = subscription.periods
+    charges = tuple(charge.model_copy(update={"number": 0}) for charge in period.charges)
+    old = subscription.model_copy(update={"periods": (period.model_copy(update={"charges": charges}),)})
+    document = story.story.document.model_copy(update={"subscriptions": {"analytics_plus": old}})
+    story.story._document = document.model_dump_json().encode()
+    assert issued(story.canceled()).total == Money.parse("-20.00", "USD")
+    kept = story.story.document.subscriptions["analytics_plus"].periods[0].charges[0]
+    assert (kept.credited, kept.credited_from) == (2_000, date(2026, 9, 30))

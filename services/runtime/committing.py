@@ -108,7 +108,7 @@ class Committing(Generic[D]):
             deliveries = [each for each in deliveries if each.account_id in attempt.conflicted]
             if not deliveries:
                 return failures
-            metrics.CONFLICTS.inc(len(attempt.conflicted))
+            metrics.CONFLICTS.inc(len(attempt.conflicted - attempt.unstorable))
         raise ConflictsExhausted(f"shard {shard}: {len(deliveries)} messages after {self._conflicts_max} attempts")
 
     async def _attempt(self, shard: int, deliveries: Sequence[Delivery], careful: set[str]) -> _Attempt[D]:

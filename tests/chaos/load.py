@@ -17,14 +17,17 @@ SUPERVISORS = 5
 
 
 def purchase(account: str, number: int) -> AddOnPurchased:
-    """Return the `number`-th purchase of an account: full price 17.95 USD a seat, 20 of 30 days left."""
+    """Return the `number`-th purchase of an account: full price 17.95 USD a seat, 20 of 30 days left.
+
+    Its days are a century ahead, so that nothing is renewed while a test runs.
+    """
     return AddOnPurchased(
         account_id=account,
         add_on=f"add_on_{number}",
         subscription_id=f"{account}-{number}",
         purchased_by=Person(user_id="olivia", role="owner"),
-        purchased_at=datetime(2026, 9, 30, 16, tzinfo=UTC),
-        effective_date=date(2026, 9, 30),
+        purchased_at=datetime(2126, 9, 30, 16, tzinfo=UTC),
+        effective_date=date(2126, 9, 30),
         terms=Terms(
             price_version="2026-01",
             unit_price=Money(amount_minor=1_795, currency="USD"),
@@ -32,7 +35,7 @@ def purchase(account: str, number: int) -> AddOnPurchased:
             licenses=Licenses(standard=1),
             currency="USD",
             timezone="America/New_York",
-            cycle_anchor=date(2026, 9, 20),
+            cycle_anchor=date(2126, 9, 20),
         ),
         origin="self_service",
     )

@@ -229,3 +229,51 @@ def test_a_timer_to_come_stays_set() -> None:
     life.assert_rebuilt(account)
     assert account.document.timers == {"alarm": from_milliseconds(32_503_680_000_000)}
     assert account.document.timers["alarm"].tzinfo == UTC
+
+
+def test_what_the_group_has_not_read_is_not_taken_in() -> None:
+    """A fact that says nothing is folded when the group has read it, and else left for the service."""
+    life = Life(PriceDecider())
+    life.sent(price(5))
+    assert life.rebuilt().document.revision == 5
+    account = life.rebuilt(read=False)
+    assert account.document.revision == 0
+    assert account.unhandled == {(topics.ACCOUNTS.name, 0): 0}
+
+
+def test_a_repeated_command_says_nothing() -> None:
+    """A command sent again, between others and at the end, is passed, makes no difference and is not left."""
+    life = Life(CounterDecider())
+    for number in (0, 0, 1, 1):
+        life.handle(life.sent(command("acme", f"c{number}")))
+    account = life.rebuilt()
+    life.assert_rebuilt(account)
+    assert account.unhandled == {}
+
+
+def test_a_silent_timer_fires_before_the_decision_that_sets_it_again() -> None:
+    """A timer that said nothing was due before a later decision: it has fired by then, and is not overwritten."""
+    life = Life(Alarmed())
+    life.handle(life.sent(command("acme", "c0", f"wake:{to_milliseconds(NOW)}")))
+    life.fire()
+    life.handle(life.sent(command("acme", "c1", "wake:32503680000000")))
+    assert life.read().count == 3
+    life.assert_rebuilt(life.rebuilt())
+
+
+class Taciturn(PriceDecider):
+    """Accepts commands without an event."""
+
+    def decide(self, state: State[Price], message: Message, cause: Cause, now: datetime) -> Decision:  # noqa: ARG002
+        """Take everything in."""
+        return Accepted()
+
+
+def test_an_accepted_command_without_events_still_needs_its_answer() -> None:
+    """A command that causes no event is answered all the same: without an answer it is not handled."""
+    life = Life(Taciturn())
+    life.handle(life.sent(command("acme", "c0")))
+    life.sent(command("acme", "c1"))
+    account = life.rebuilt()
+    life.assert_rebuilt(account)
+    assert account.unhandled == {(topics.COMMANDS.name, 0): 1}

@@ -23,8 +23,15 @@ from tests.architecture.sources import (
 MONEY_MODULES = (
     "contracts/money.py",
     "contracts/cycles.py",
+    "contracts/invoices.py",
+    "services/billing/account.py",
+    "services/billing/audit.py",
+    "services/billing/charges.py",
+    "services/billing/credits.py",
     "services/billing/domain.py",
     "services/billing/proration.py",
+    "services/billing/schedule.py",
+    "deploy/addonflow/year_check.py",
     "services/entitlements/offers.py",
 )
 TOPIC_REGISTRY = Path("contracts/topics.py")

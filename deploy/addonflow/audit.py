@@ -29,11 +29,10 @@ from deploy.addonflow.rebuild_shard import process_of, shard_fold
 from deploy.addonflow.rest import reach_redis
 from services.billing.audit import Finding
 from services.billing.audit import audit as audit_account
-from services.runtime.clock import SystemClock
+from services.runtime.delivery import Delivery
 from services.runtime.settings import Settings
 from services.runtime.telling import Difference, told_in_order
-from services.runtime.unit_of_work import Delivery
-from services.runtime.virtual_clock import virtual_now
+from services.runtime.virtual_clock import time_of
 
 _SERVICE: Final = BILLING.writer
 _SHOWN_MAX: Final = 100
@@ -105,7 +104,7 @@ class _Auditing:
         report.differences += first.differences
 
     async def _look(self, shard: int) -> Report:
-        now = await virtual_now(self._redis, self._settings.namespace) or SystemClock().now()
+        now = await time_of(self._redis, self._settings.namespace)
         fold = await shard_fold(self._process, self._log, shard, now)
         live = LiveShard(self._redis, self._settings.namespace, _SERVICE, shard, self._process.decider)
         report = Report(differences=fold.trimmed())

@@ -3,7 +3,6 @@
 A line holds all that its amount follows from, so neither today's prices nor today's seats are looked at.
 """
 
-import json
 from typing import Final
 
 from rich.console import Console
@@ -14,6 +13,7 @@ from contracts.topics import BILLING
 from deploy.addonflow.history import logs
 from deploy.addonflow.messages import BadInput
 from deploy.addonflow.rest import reach_redis
+from services.billing.account import InvoiceRow, invoice_row
 from services.billing.proration import derivation, recompute
 from services.runtime.errors import AddonflowError
 from services.runtime.keys import shard_of
@@ -56,9 +56,9 @@ def _parts(number: str) -> tuple[str, int]:
 async def _in_state(settings: Settings, shard: int, account_id: str, count: int) -> InvoiceIssued | None:
     async with reach_redis(settings) as redis:
         store = Store(redis, settings.namespace, _SERVICE, settings.partitions, 1)
-        [loaded] = await store.load(shard, [Wanted(account_id, (), (f"invoice:{count}",))])
+        [loaded] = await store.load(shard, [Wanted(account_id, (), (invoice_row(count),))])
     [row] = loaded.rows
-    return InvoiceIssued.model_validate(json.loads(row)["invoice"]) if row else None
+    return InvoiceRow.model_validate_json(row).invoice if row else None
 
 
 async def _in_log(settings: Settings, shard: int, account_id: str, count: int) -> InvoiceIssued | None:

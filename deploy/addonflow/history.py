@@ -22,12 +22,12 @@ from deploy.addonflow import connections
 from deploy.addonflow.connections import Unreachable
 from services.runtime.codec import Unreadable, decode
 from services.runtime.consumer import GuardedConsumer
+from services.runtime.delivery import Delivery
 from services.runtime.errors import ConfigurationError
 from services.runtime.inputs import Place
 from services.runtime.keys import shard_of
 from services.runtime.settings import Settings
 from services.runtime.telling import Said
-from services.runtime.unit_of_work import Delivery
 
 _POLL_MS: Final = 200
 _STALL_SECONDS: Final = 30

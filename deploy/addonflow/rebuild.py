@@ -25,9 +25,7 @@ from services.runtime.clock import SystemClock, to_milliseconds
 from services.runtime.inputs import Place
 from services.runtime.redis_check import check_redis
 from services.runtime.settings import Settings
-from services.runtime.virtual_clock import virtual_now
-
-_HOUR_MS = 3_600_000
+from services.runtime.virtual_clock import time_of
 
 
 @dataclass(slots=True)
@@ -54,9 +52,9 @@ class _Rebuild:
         self._console = console
         self._process: Process = process_of(service, settings)
         self._totals = _Totals()
-        kept_ms = settings.inbox_retention_hours * _HOUR_MS
         self._fresh = [
-            FreshShard(redis, settings.namespace, service, shard, kept_ms) for shard in range(settings.partitions)
+            FreshShard(redis, settings.namespace, service, shard, settings.inbox_retention_ms)
+            for shard in range(settings.partitions)
         ]
 
     async def run(self, *, force: bool) -> int:
@@ -77,8 +75,7 @@ class _Rebuild:
         settings, totals, fresh = self._settings, self._totals, self._fresh[shard]
         await fresh.clear()
         now = SystemClock().now()
-        until = await virtual_now(self._redis, settings.namespace) or now
-        fold = await shard_fold(self._process, self._log, shard, until)
+        fold = await shard_fold(self._process, self._log, shard, await time_of(self._redis, settings.namespace))
         live = await self._live(shard)
         unhandled: dict[Place, int] = {}
         totals.differences.add(fold.trimmed())

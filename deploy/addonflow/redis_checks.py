@@ -11,12 +11,12 @@ from contracts.topics import READERS
 from deploy.addonflow.findings import Finding, fail, ok, warn
 from services.runtime import functions
 from services.runtime.bootstrap import connect_redis
-from services.runtime.clock import SystemClock, to_milliseconds
+from services.runtime.clock import to_milliseconds
 from services.runtime.keys import deployment_key
 from services.runtime.redis_check import unsafe_settings
 from services.runtime.settings import Settings
 from services.runtime.store import Store
-from services.runtime.virtual_clock import virtual_now
+from services.runtime.virtual_clock import time_of
 
 SECOND_LOOK_SECONDS = 2
 _COUNTED_MAX = 1_000
@@ -32,7 +32,7 @@ async def check_redis_and_state(settings: Settings) -> list[Finding]:
         return [fail("Redis", f"ADDONFLOW_REDIS_URL: {error}", "set it to redis://host:port/0")]
     try:
         findings = await _server(redis, settings)
-        now = await virtual_now(redis, settings.namespace) or SystemClock().now()
+        now = await time_of(redis, settings.namespace)
         for service in READERS:
             findings += await _service(
                 Store(redis, settings.namespace, service, settings.partitions, 1), settings, service, now

@@ -24,13 +24,13 @@ from contracts.topics import READERS
 from deploy.addonflow import connections
 from deploy.addonflow.connections import Unreachable
 from services.runtime.bootstrap import connect_redis
-from services.runtime.clock import SystemClock, from_milliseconds, to_milliseconds
+from services.runtime.clock import from_milliseconds, to_milliseconds
 from services.runtime.errors import AddonflowError, ConfigurationError
 from services.runtime.keys import ShardKeys, deployment_key
 from services.runtime.settings import Settings
 from services.runtime.store import FIRST, Store
 from services.runtime.subscription import group_of
-from services.runtime.virtual_clock import virtual_now
+from services.runtime.virtual_clock import time_of
 
 POLL_SECONDS = 0.02
 _TIMERS_READ_MAX = 1_000
@@ -100,7 +100,7 @@ class Agenda:
 
     async def look(self) -> Look:
         """Look at all shards. Cost: two round trips of O(shards) reads."""
-        now = await virtual_now(self.redis, self.namespace) or SystemClock().now()
+        now = await time_of(self.redis, self.namespace)
         async with self.redis.pipeline(transaction=False) as pipe:
             for keys in self._keys.values():
                 pipe.zrange(keys.timers, 0, 0, withscores=True)

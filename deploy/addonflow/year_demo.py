@@ -20,13 +20,14 @@ from contracts.notices import Template
 from contracts.topics import BILLING, EVENTS, NOTIFICATIONS, RESULTS
 from deploy.addonflow import connections, stack
 from deploy.addonflow.clock import advance
+from deploy.addonflow.explain import contradictions
 from deploy.addonflow.records import REFUSALS, Seen, essence
 from deploy.addonflow.rest import reach, until_at_rest
 from deploy.addonflow.send import publish
 from deploy.addonflow.watch import follow
 from deploy.addonflow.year import BEGINS, ENDS, expected_charges, messages, moments
 from deploy.addonflow.year_check import Charge
-from services.billing.proration import derivation, recompute
+from services.billing.proration import derivation
 from services.runtime.settings import Settings
 
 PARTITIONS = 3
@@ -142,10 +143,9 @@ def check(seen: Sequence[Seen]) -> list[Money]:
 
 def _check_invoices(invoices: Sequence[InvoiceIssued]) -> None:
     for invoice in invoices:
-        if any(recompute(line) != line.amount for line in invoice.lines):
-            raise YearError(f"a line of {invoice.invoice_number} contradicts itself")
-        if sum(line.amount.amount_minor for line in invoice.lines) != invoice.total.amount_minor:
-            raise YearError(f"the lines of {invoice.invoice_number} do not add up")
+        wrong = contradictions(invoice)
+        if wrong:
+            raise YearError(f"{invoice.invoice_number} contradicts itself: {'; '.join(wrong)}")
     charged = sorted((_charge_of(invoice) for invoice in invoices), key=lambda each: (each.day, each.account_id))
     expected = expected_charges()
     if charged != expected:

@@ -6,7 +6,7 @@ What stays true (`tests/billing/`):
 - The state is the fold of what came in and of the invoices that came of it; no clock and no price list is in it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import reduce
 from typing import Any, Final
@@ -137,6 +137,22 @@ def issue(
         total=total,
         by=by,
     )
+
+
+def issue_each(
+    account: BillingAccount,
+    lines: Iterable[InvoiceLine],
+    make: Callable[[BillingAccount, list[InvoiceLine]], InvoiceIssued],
+) -> tuple[InvoiceIssued, ...]:
+    """Make an invoice for each currency of lines, one numbered after the other."""
+    by_currency: dict[str, list[InvoiceLine]] = {}
+    for line in lines:
+        by_currency.setdefault(line.amount.currency, []).append(line)
+    issued: list[InvoiceIssued] = []
+    for _, each in sorted(by_currency.items()):
+        issued.append(make(account, each))
+        account = with_invoice(account, issued[-1])
+    return tuple(issued)
 
 
 def number_of(invoice_number: str, account_id: str) -> int | None:

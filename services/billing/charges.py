@@ -26,7 +26,7 @@ from contracts.invoices import (
     Period,
     ProrationRule,
 )
-from services.billing.account import RENEWAL, AccountPlan, BillingAccount, issue, with_invoice
+from services.billing.account import RENEWAL, AccountPlan, BillingAccount, issue, issue_each, with_invoice
 from services.billing.proration import amount, days_in_words, seats_in_words, share_between
 from services.billing.schedule import ActiveSubscription
 
@@ -87,7 +87,7 @@ class Charging:
         if found is None:
             return ()
         add_on, subscription = found
-        lines: dict[str, list[InvoiceLine]] = {}
+        lines: list[InvoiceLine] = []
         for paid in subscription.periods:
             more = event.licenses.total - paid.seats
             period = Period(
@@ -103,12 +103,12 @@ class Charging:
                     moment=event.modified_at,
                     label=f"{add_on}, {seats_in_words(more, more=True)}",
                 )
-                lines.setdefault(line.amount.currency, []).append(line)
-        issued: list[InvoiceIssued] = []
-        for _, each in sorted(lines.items()):
-            issued.append(self._invoice(account, InvoiceKind.ADJUSTMENT, each, each[0].period.from_))
-            account = with_invoice(account, issued[-1])
-        return tuple(issued)
+                lines.append(line)
+
+        def invoice(before: BillingAccount, each: list[InvoiceLine]) -> InvoiceIssued:
+            return self._invoice(before, InvoiceKind.ADJUSTMENT, each, each[0].period.from_)
+
+        return issue_each(account, lines, invoice)
 
     def _renewal(self, add_on: str, subscription: ActiveSubscription) -> InvoiceLine:
         first = subscription.paid_until

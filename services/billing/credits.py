@@ -26,9 +26,9 @@ from services.billing.account import (
     SubscriptionRow,
     invoice_row,
     issue,
+    issue_each,
     number_of,
     subscription_row,
-    with_invoice,
 )
 from services.billing.proration import amount, days_in_words
 from services.billing.schedule import ActiveSubscription, Charge
@@ -58,19 +58,19 @@ def credits_of_unused_days(
     if found is None:
         return ()
     _, subscription = found
-    lines: dict[str, list[InvoiceLine]] = {}
+    lines: list[InvoiceLine] = []
     taken: Counter[int] = Counter()
     for charge in _unused(subscription):
         number = _number(subscription, charge, state)
         line = _unused_line(subscription, charge, state.row(invoice_row(number)), taken[number])
         if line.amount.amount_minor:
             taken[number] -= line.amount.amount_minor
-            lines.setdefault(line.amount.currency, []).append(line)
-    issued: list[InvoiceIssued] = []
-    for _, each in sorted(lines.items()):
-        issued.append(issue(account, event.account_id, InvoiceKind.CREDIT, each, now, event.effective_date, event.by))
-        account = with_invoice(account, issued[-1])
-    return tuple(issued)
+            lines.append(line)
+
+    def invoice(before: BillingAccount, each: list[InvoiceLine]) -> InvoiceIssued:
+        return issue(before, event.account_id, InvoiceKind.CREDIT, each, now, event.effective_date, event.by)
+
+    return issue_each(account, lines, invoice)
 
 
 def decide_credit(

@@ -80,11 +80,6 @@ def share_between(
             return share_by_second(*whole, begins, local_midnight(end, zone))
 
 
-def share_to_end(rule: ProrationRule, terms: Terms, cycle: Cycle, first_day: date, moment: datetime) -> Share:
-    """Return the share from a purchase at `moment`, billed from `first_day` on, to the end of the cycle."""
-    return share_between(rule, terms, cycle, (first_day, cycle.end), moment)
-
-
 def amount(unit_price: Money, seats: int, share: Share) -> Money:
     """Charge `seats` for a share of a cycle: exact until the one rounding, in the currency of `unit_price`."""
     exact = Fraction(unit_price.amount_minor * seats * share.numerator, share.denominator)

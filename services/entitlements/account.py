@@ -122,6 +122,14 @@ def trial_ended(
     )
 
 
+def ending_trial(state: Known, purchased: AddOnPurchased) -> tuple[TrialEnded | AddOnPurchased, ...]:
+    """Return a purchase behind the end of the trial that runs at its moment, if one does."""
+    add_on, at = purchased.add_on, purchased.purchased_at
+    if not _has(state, add_on).trial_is_active(at):
+        return (purchased,)
+    return trial_ended(state, add_on, at, "purchased", purchased.by), purchased
+
+
 def quote_expired(state: Known, add_on: str) -> tuple[QuoteExpired, ...]:
     """Say that the quote for an add-on expired, at the instant it did; nothing when there is none that can."""
     has = _has(state, add_on)

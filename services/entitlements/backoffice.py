@@ -40,7 +40,7 @@ from contracts.events import (
 from contracts.identity import derive_id
 from contracts.payload import Payload
 from contracts.results import Reason
-from services.entitlements.account import NOBODY_KNOWN, UNTOUCHED, Known, trial_ended
+from services.entitlements.account import NOBODY_KNOWN, UNTOUCHED, Known, ending_trial, trial_ended
 from services.entitlements.offers import QUOTED, AccountFacts, terms_wanted
 from services.entitlements.schedule import AddOnState, Subscription
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Rejected
@@ -163,9 +163,7 @@ def _activate(case: _Case, command: ActivateAddOn) -> _Outcome:
         reference=command.reference,
         by=command.staff,
     )
-    if not has.trial_is_active(case.now):
-        return (purchased,)
-    return trial_ended(case.state, command.add_on, case.now, "purchased", command.staff), purchased
+    return ending_trial(case.state, purchased)
 
 
 def _start_refusal(case: _Case, command: ActivateAddOn, first: date) -> Rejected | None:

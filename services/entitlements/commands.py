@@ -41,7 +41,7 @@ from contracts.identity import Role, derive_id
 from contracts.payload import Payload
 from contracts.results import Action, Ask, Reason
 from services.entitlements import policy
-from services.entitlements.account import Known, person, quote_expired, situation_of, trial_ended
+from services.entitlements.account import Known, ending_trial, person, quote_expired, situation_of
 from services.entitlements.offers import terms_of
 from services.entitlements.policy import Situation
 from services.runtime.decision import Accepted, Cause, Rejected
@@ -114,20 +114,17 @@ def _trial(state: Known, command: StartTrial, situation: Situation) -> TrialStar
 
 
 def _purchase(state: Known, command: PurchaseAddOn, situation: Situation, cause: Cause) -> tuple[Payload, ...]:
-    now = situation.now
     purchased = AddOnPurchased(
         account_id=command.account_id,
         add_on=command.add_on,
         subscription_id=derive_id(command.account_id, cause.id, "subscription"),
         purchased_by=person(state, command.user_id),
-        purchased_at=now,
+        purchased_at=situation.now,
         effective_date=situation.today,
         terms=terms_of(situation.known_account, situation.list_price),
         origin="self_service",
     )
-    if not situation.has.trial_is_active(now):
-        return (purchased,)
-    return trial_ended(state, command.add_on, now, "purchased"), purchased
+    return ending_trial(state, purchased)
 
 
 def decide_other(
@@ -170,11 +167,9 @@ def _owner_event(state: Known, command: OwnerCommand, now: datetime) -> Payload:
 
 _OWNER_SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
     {
-        Reason.ACCOUNT_UNKNOWN: "This account is not known here yet: try again in a few minutes.",
-        Reason.MEMBER_UNKNOWN: "You are not a member of this account: ask one of its Owners to add you.",
+        **policy.SENTENCES,
         Reason.ROLE_NOT_PERMITTED: "Only an Owner decides on feature requests: ask an Owner of your account.",
         Reason.ACCOUNT_NOT_ACTIVE: "Your account is not active: it must be reactivated first.",
-        Reason.ADD_ON_UNKNOWN: "There is no such add-on: choose one of those in the Plan tab.",
         Reason.NOTHING_REQUESTED: "Nobody is waiting for {add_on}: there is no request to decline.",
         Reason.CHANGE_NOT_ALLOWED: "{add_on} can be snoozed until a day after today, at most a year ahead: choose one.",
     }

@@ -188,7 +188,7 @@ def whom_to_ask(reason: Reason, role: str | None) -> Ask | None:
     return ask
 
 
-_SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
+SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
     {
         Reason.ACCOUNT_UNKNOWN: "This account is not known here yet: try again in a few minutes.",
         Reason.MEMBER_UNKNOWN: "You are not a member of this account: ask one of its Owners to add you.",
@@ -243,7 +243,7 @@ def sentence(situation: Situation, action: Action, reason: Reason, *, expected: 
             return f"The price of {add_on} {_price_difference(situation, expected)}: check it and subscribe again."
     ends_at, until = situation.has.trial_ends_at, situation.has.granted_until
     trial_end = f"{ends_at:%Y-%m-%d %H:%M} UTC" if ends_at else "its end"
-    return _SENTENCES[reason].format(add_on=add_on, trial_end=trial_end, granted_until=until)
+    return SENTENCES[reason].format(add_on=add_on, trial_end=trial_end, granted_until=until)
 
 
 def _price_difference(situation: Situation, expected: Money) -> str:

@@ -167,7 +167,7 @@ class NotificationsDecider:
         if self.digest_delay is not None:
             due = oldest + self.digest_delay
             return due - timedelta(microseconds=due.microsecond % 1_000)  # timers come due by the millisecond
-        after = oldest if document.cadence_since is None else max(oldest, document.cadence_since)
+        after = _counted_from(document, oldest)
         weekly = document.cadence == "weekly"
         return schedule.next_digest(after, "weekly" if weekly else "daily", document.timezone or _UTC)
 
@@ -220,10 +220,12 @@ def _snoozed_until(document: NotifiedAccount, add_on: str) -> datetime | None:
     if snooze is None or aggregate.news is None:
         return None
     until = schedule.morning(snooze.until, document.timezone or _UTC)
-    since = (
-        aggregate.news.since if document.cadence_since is None else max(aggregate.news.since, document.cadence_since)
-    )
-    return until if since < until else None
+    return until if _counted_from(document, aggregate.news.since) < until else None
+
+
+def _counted_from(document: NotifiedAccount, since: datetime) -> datetime:
+    """Return from when on news counts: since it began, or since the Owners last chose how often they want digests."""
+    return since if document.cadence_since is None else max(since, document.cadence_since)
 
 
 def _emit(state: Known, addressed: Iterable[_Addressed], cause: Cause, now: datetime) -> Accepted:

@@ -48,7 +48,6 @@ log = logging.getLogger("addonflow")
 EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h
 EXIT_DEFECT = 70  # EX_SOFTWARE
 _STOP_SECONDS_MAX = 10
-_HOUR_MS = 3_600_000
 _GC_ALLOCATIONS = 100_000  # a batch makes tens of thousands of objects that reference counting frees
 _REDIS_CONNECTIONS_MAX = 32
 _CLOCK_POLL_SECONDS = 0.02
@@ -82,9 +81,7 @@ class Process:
         )
         self._publisher = Publisher(settings)
         self._log_ends = LogEnds(settings)
-        store = Store(
-            self._redis, settings.namespace, service, settings.partitions, settings.inbox_retention_hours * _HOUR_MS
-        )
+        store = Store(self._redis, settings.namespace, service, settings.partitions, settings.inbox_retention_ms)
         self._relay = Relay(store, self._publisher, self._log_ends, self._patience, SystemClock(), settings)
         self.handling = Handling(
             committing=Committing(decider, answer, store, self._clock, settings.conflicts_max),

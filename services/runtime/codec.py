@@ -26,7 +26,12 @@ _ID_CHARACTERS_MAX = 128
 _SEQUENCE_DIGITS_MAX = 18  # fits 64 bits, as everything that stores it does
 _ACCOUNT_ID = TypeAdapter(AccountId)
 _DETAIL_CHARACTERS_MAX = 300
-_PAYLOADS = {payload.ce_type: payload for topic in BY_NAME.values() for payload in topic.payloads}
+_READ_AS: dict[str, dict[str, type[Payload]]] = {
+    topic.name: {payload.ce_type: payload for payload in topic.payloads}
+    | {payload.ce_type: topic.refused_as for payload in topic.refuses if topic.refused_as is not None}
+    for topic in BY_NAME.values()
+}
+"""As what a record of each topic is read, by its `ce_type`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +125,8 @@ def _bounded(text: str | None) -> str | None:
 
 
 def _payload(attributes: dict[str, str], data: bytes | dict[str, Any], topic: Topic) -> Payload | Unreadable | None:
-    payload = _PAYLOADS.get(attributes["ce_type"])
-    if payload in topic.refuses:
-        payload = topic.refused_as
-    if payload is None or payload not in (*topic.payloads, topic.refused_as):
+    payload = _READ_AS[topic.name].get(attributes["ce_type"])
+    if payload is None:
         if topic.kind is Kind.STREAM:
             return None
         return Unreadable("type_unknown", f"{topic.name} carries no {attributes['ce_type']!r}"[:_DETAIL_CHARACTERS_MAX])
@@ -188,5 +191,7 @@ def _constant_headers(payload: type[Payload]) -> tuple[Header, ...]:
 
 
 _CONSTANT = {
-    payload.ce_type.encode(): (topic_of(payload), _constant_headers(payload)) for payload in _PAYLOADS.values()
+    payload.ce_type.encode(): (topic, _constant_headers(payload))
+    for topic in BY_NAME.values()
+    for payload in topic.payloads
 }

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, NamedTuple
 
-from contracts.topics import Kind
 from services.runtime import metrics
 from services.runtime.clock import Clock, to_milliseconds
 from services.runtime.decision import Answer, D, Decider, NeedsRows, TimerDue
+from services.runtime.delivery import Delivery
 from services.runtime.errors import ConflictsExhausted
 from services.runtime.sequences import Arrival
 from services.runtime.store import Commit, Loaded, Store, Wanted
-from services.runtime.unit_of_work import Delivery, UnitOfWork
+from services.runtime.unit_of_work import UnitOfWork
 
 log = logging.getLogger("addonflow.committing")
 _FAILED = "failed"
@@ -143,7 +143,7 @@ class Committing(Generic[D]):
                     named.update(dict.fromkeys(self._decider.rows(delivery.message)))
                 except Exception as error:  # noqa: BLE001 - a defect of the service, given back
                     attempt.fail(delivery, error)
-            if delivery.topic is not None and delivery.topic.kind is Kind.COMMANDS:
+            if delivery.is_command:
                 command_ids[delivery.account_id].append(delivery.cause.id)
         wanted = [Wanted(account_id, command_ids[account_id], list(names)) for account_id, names in rows.items()]
         found = await self._store.load(shard, wanted)

@@ -16,19 +16,19 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Sequence
 from typing import Generic
 
-from contracts.topics import Kind, Topic
+from contracts.topics import Topic
 from services.runtime import metrics
 from services.runtime.clock import Clock
 from services.runtime.codec import Record, Unreadable, decode
 from services.runtime.committing import Committing, Failure
 from services.runtime.dead_letters import DeadLetter, DeadLetters
 from services.runtime.decision import D
+from services.runtime.delivery import Delivery
 from services.runtime.errors import Stopping
 from services.runtime.health import Health
 from services.runtime.keys import shard_of
 from services.runtime.patience import Patience
 from services.runtime.settings import Settings
-from services.runtime.unit_of_work import Delivery
 
 log = logging.getLogger("addonflow.handling")
 _LANES = 4
@@ -100,7 +100,7 @@ class Handling(Generic[D]):
             trimmed = (record.topic, record.partition) not in whole
             shards[shard].append(Delivery.of(read, topic, record, trimmed=trimmed))
         for deliveries in shards.values():
-            deliveries.sort(key=lambda delivery: delivery.topic is None or delivery.topic.kind is not Kind.FACTS)
+            deliveries.sort(key=lambda delivery: not delivery.is_fact)
         return shards
 
     async def handle_timers(self, shard: int, due: Sequence[tuple[str, str, int]]) -> None:

@@ -7,9 +7,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from contracts.topics import Kind
+from services.runtime.delivery import Delivery
 from services.runtime.sequences import Arrival, Sequences
-from services.runtime.unit_of_work import Delivery
 
 Place = tuple[str, int]
 """A registry topic and a partition: where an offset is counted."""
@@ -94,8 +93,4 @@ class Inputs:
                 if place != own and (later > LATER_MAX or to_come.get(delivery.cause.id, 0) > 0):
                     break
                 found.append(Input(latest, place, delivery))
-        return sorted(found, key=lambda each: (each.written_ms, not _is_fact(each.delivery)))
-
-
-def _is_fact(delivery: Delivery) -> bool:
-    return delivery.topic is not None and delivery.topic.kind is Kind.FACTS
+        return sorted(found, key=lambda each: (each.written_ms, not each.delivery.is_fact))

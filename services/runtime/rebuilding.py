@@ -27,11 +27,11 @@ from contracts.topics import topic_of
 from services.runtime import codec
 from services.runtime.clock import from_milliseconds, to_rfc3339
 from services.runtime.decision import Answer, D, Decider, Row, State
+from services.runtime.delivery import Delivery
 from services.runtime.inputs import LATER_MAX, Input, Inputs, Place, place_of, written_ms
-from services.runtime.redeciding import HALF, OTHERWISE, WHOLE, Redeciding, Says, fit, is_command
+from services.runtime.redeciding import HALF, OTHERWISE, WHOLE, Redeciding, Says, fit
 from services.runtime.sequences import Sequences
 from services.runtime.telling import Difference, Said, Told, told_in_order
-from services.runtime.unit_of_work import Delivery
 
 _RUN = 64  # written rows are kept apart until a run is over, and copied with each step
 _END_OF_TIME_MS = 2**62
@@ -178,7 +178,7 @@ class Rebuilding(Generic[D]):
                 continue
             now = min(max(low, from_milliseconds(each.written_ms)), max(low, high))
             state = self._again.woken(state, now, self._to_come)
-            if is_command(each.delivery) and each.delivery.cause.id in self._account.marks:
+            if each.delivery.is_command and each.delivery.cause.id in self._account.marks:
                 passed.append((each, True, True))
                 continue
             state, applied, quiet = self._again.passed(state, each.delivery, now)
@@ -217,7 +217,7 @@ class Rebuilding(Generic[D]):
         if says.accepted:
             messages = [delivery.message] if delivery is not None and delivery.message is not None else []
             self._evolve(told, [*messages, *says.events.values()])
-        if delivery is not None and is_command(delivery) and self._answered:
+        if delivery is not None and delivery.is_command and self._answered:
             self._mark(told, delivery, says)
         if delivery is not None and how == HALF:
             self._complete(told, number, delivery, says)

@@ -10,7 +10,6 @@ from typing import Generic, NamedTuple
 
 from contracts.identity import derive_id
 from contracts.payload import Payload
-from contracts.topics import Kind
 from services.runtime.clock import to_milliseconds
 from services.runtime.decision import (
     Accepted,
@@ -23,8 +22,8 @@ from services.runtime.decision import (
     Rejected,
     State,
 )
+from services.runtime.delivery import Delivery
 from services.runtime.telling import Told
-from services.runtime.unit_of_work import Delivery
 
 _TIMERS_MAX = 10_000
 OTHERWISE, HALF, WHOLE = range(3)
@@ -62,11 +61,6 @@ def fit(says: Says | None, told: Told) -> int:
     return WHOLE if len(expected) == len({one.id for one in told.said}) else HALF
 
 
-def is_command(delivery: Delivery) -> bool:
-    """Whether it has one answer, and is recognised by its id."""
-    return delivery.topic is not None and delivery.topic.kind is Kind.COMMANDS
-
-
 class Redeciding(Generic[D]):
     """A service's decider and answer, asked again about the past."""
 
@@ -81,7 +75,7 @@ class Redeciding(Generic[D]):
             return Passed(state, applied=False)
         if delivery.message is None or isinstance(decision, Ignored):
             return Passed(state)
-        answered = self._answer is not None and is_command(delivery)
+        answered = self._answer is not None and delivery.is_command
         if isinstance(decision, NeedsRows) or answered or (isinstance(decision, Accepted) and decision.events):
             return Passed(state, applied=False, quiet=False)
         if isinstance(decision, Rejected):
@@ -127,7 +121,7 @@ class Redeciding(Generic[D]):
         payloads = decision.events if isinstance(decision, Accepted) else ()
         events = {derive_id(account_id, cause.id, number): event for number, event in enumerate(payloads, 1)}
         answer: dict[str, Payload] = {}
-        if self._answer and isinstance(message, Payload) and is_command(delivery):
+        if self._answer and isinstance(message, Payload) and delivery.is_command:
             try:
                 answer[derive_id(account_id, cause.id, 0)] = self._answer(message, cause, decision, tuple(events))
             except Exception:  # noqa: BLE001 - a defect of the service, set aside then as now

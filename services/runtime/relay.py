@@ -11,8 +11,6 @@ Promises, each proven by `tests/runtime/test_relay.py` and `tests/chaos`:
 
 import asyncio
 import logging
-from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -26,6 +24,7 @@ from services.runtime.kafka import LogEnds, Publisher
 from services.runtime.patience import Patience
 from services.runtime.settings import Settings
 from services.runtime.store import FIRST, Store
+from services.runtime.waking import Waking
 
 log = logging.getLogger("addonflow.relay")
 
@@ -65,11 +64,11 @@ class Relay:
         self._clock = clock
         self._settings = settings
         self._positions: dict[int, _Position] = {}
-        self._woken: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
+        self._waking = Waking()
 
     def wake(self, shard: int) -> None:
         """Say that records were added to the shard's outbox."""
-        self._woken[shard].set()
+        self._waking.wake(shard)
 
     async def run(self, shard: int) -> None:
         """Publish the shard's outbox until cancelled or stopped."""
@@ -78,21 +77,17 @@ class Relay:
         settings, loop = self._settings, asyncio.get_running_loop()
         next_check, next_save = loop.time() + settings.log_check_ms / 1_000, 0.0
         while not self._patience.stopping:
-            self._woken[shard].clear()
+            self._waking.looking(shard)
             published = await self._patience.until_done("publish", lambda: self.publish_some(shard))
             if self._unsaved(shard) and loop.time() >= next_save:
                 await self._patience.until_done("save the relay's cursor", lambda: self.save(shard))
                 next_save = loop.time() + settings.relay_save_ms / 1_000
             if published < settings.relay_records_max:
-                await self._wait(shard, settings.relay_save_ms if self._unsaved(shard) else settings.relay_poll_ms)
+                wait_ms = settings.relay_save_ms if self._unsaved(shard) else settings.relay_poll_ms
+                await self._waking.wait(shard, wait_ms)
             if loop.time() >= next_check:
                 await self._patience.until_done("check Kafka's logs", lambda: self.check_log(shard))
                 next_check = loop.time() + settings.log_check_ms / 1_000
-
-    async def _wait(self, shard: int, milliseconds: int) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(milliseconds / 1_000):
-                await self._woken[shard].wait()
 
     def _unsaved(self, shard: int) -> bool:
         position = self._positions.get(shard)

@@ -89,6 +89,11 @@ class Settings(BaseSettings):
         Literal["debug", "info", "warning", "error"], Field(description="Least severe level shown.")
     ] = "info"
 
+    @property
+    def inbox_retention_ms(self) -> int:
+        """How long the answer to a command is kept, in milliseconds."""
+        return self.inbox_retention_hours * 3_600_000
+
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, url: str) -> str:

@@ -3,16 +3,13 @@
 A timer is set and cleared in the commit that decides it, so it fires after a crash, and its effect happens once.
 """
 
-import asyncio
-from collections import defaultdict
-from contextlib import suppress
-
 from services.runtime.clock import Clock, to_milliseconds
 from services.runtime.decision import D
 from services.runtime.handling import Handling
 from services.runtime.patience import Patience
 from services.runtime.settings import Settings
 from services.runtime.store import Store
+from services.runtime.waking import Waking
 
 
 class Timers:
@@ -26,28 +23,22 @@ class Timers:
         self._patience = patience
         self._clock = clock
         self._settings = settings
-        self._woken: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
+        self._waking = Waking()
 
     def wake(self, shard: int) -> None:
         """Have a shard looked at without waiting for the next poll."""
-        self._woken[shard].set()
+        self._waking.wake(shard)
 
     def wake_all(self) -> None:
         """Have every shard that runs looked at without waiting for the next poll."""
-        for woken in self._woken.values():
-            woken.set()
+        self._waking.wake_all()
 
     async def run(self, shard: int) -> None:
         """Feed the shard's due timers until cancelled or stopped."""
         while not self._patience.stopping:
-            self._woken[shard].clear()
+            self._waking.looking(shard)
             if not await self.feed(shard):
-                await self._wait(shard)
-
-    async def _wait(self, shard: int) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.timer_poll_ms / 1_000):
-                await self._woken[shard].wait()
+                await self._waking.wait(shard, self._settings.timer_poll_ms)
 
     async def feed(self, shard: int) -> bool:
         """Handle the timers that are due now; return whether there may be more. Cost: O(timers due), bounded."""

@@ -10,77 +10,33 @@ stored then; ids derive from causes, so the second attempt says the same things.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, NamedTuple
+from typing import Generic
 
-from contracts.envelope import Envelope
 from contracts.identity import derive_id
 from contracts.payload import Payload
-from contracts.topics import Kind, Topic, topic_of
+from contracts.topics import topic_of
 from services.runtime import codec
-from services.runtime.clock import from_milliseconds, to_milliseconds, to_rfc3339
+from services.runtime.clock import to_milliseconds, to_rfc3339
 from services.runtime.decision import (
     Accepted,
     Answer,
-    Cause,
     D,
     Decider,
     Decision,
     Ignored,
-    Message,
     NeedsRows,
     Rejected,
     Row,
     State,
     TimerDue,
 )
+from services.runtime.delivery import Delivery
 from services.runtime.sequences import Arrival, Sequences
 from services.runtime.store import Commit, Loaded
 
 ACCEPTED, IGNORED, REPEATED = "accepted", "ignored", "repeated"
 _REMOVE_TIMER = -1
 _Said = tuple[Payload, str, bytes]  # with its id and its JSON
-
-
-class Delivery(NamedTuple):
-    """One thing to decide: a record's message, or a timer (then `topic` and `sequence` are None).
-
-    `message` is None for a type this release does not know; `origin` is the Kafka record, for the dead-letter topic.
-    `trimmed`: the log it comes from may lack its beginning.
-    """
-
-    account_id: str
-    message: Message | None
-    cause: Cause
-    topic: Topic | None = None
-    sequence: int | None = None
-    correlation_id: str = ""
-    traceparent: str = ""
-    origin: Any = None
-    trimmed: bool = True
-
-    @classmethod
-    def of(cls, envelope: Envelope, topic: Topic, origin: Any, *, trimmed: bool = True) -> "Delivery":
-        """Make a delivery of a record that was read from `topic`."""
-        return cls(
-            envelope.account_id,
-            envelope.data,
-            Cause(envelope.id, envelope.type),
-            topic,
-            envelope.sequence,
-            envelope.correlation_id or envelope.id,
-            envelope.traceparent or "",
-            origin,
-            trimmed,
-        )
-
-    @classmethod
-    def of_timer(cls, account_id: str, name: str, due_ms: int) -> "Delivery":
-        """Make a delivery of a timer; its cause's id names account, timer and instant, so it is the same every time."""
-        cause = Cause(f"timer:{account_id}:{name}:{due_ms}", "timer")
-        due = from_milliseconds(due_ms)
-        return cls(
-            account_id, TimerDue(account_id, name, due), cause, correlation_id=derive_id(account_id, cause.id, 0)
-        )
 
 
 class UnitOfWork(Generic[D]):
@@ -171,7 +127,7 @@ class UnitOfWork(Generic[D]):
             arrival = self._sequences.arrive(delivery.topic.name, delivery.sequence, trimmed=delivery.trimmed)
             if arrival is Arrival.REPEATED:
                 return REPEATED
-        elif _is_command(delivery) and delivery.cause.id in self._answered:
+        elif delivery.is_command and delivery.cause.id in self._answered:
             return REPEATED
         decision = self._decide(delivery)
         if isinstance(decision, NeedsRows):
@@ -230,7 +186,7 @@ class UnitOfWork(Generic[D]):
             for ordinal, payload in enumerate(payloads, 1)
         ]
         answer = b""
-        if self._answer and isinstance(message, Payload) and _is_command(delivery):
+        if self._answer and isinstance(message, Payload) and delivery.is_command:
             result = self._answer(message, delivery.cause, decision, tuple(event_id for _, event_id, _ in said))
             answer = codec.to_json(result)
             said.append((result, derive_id(delivery.account_id, delivery.cause.id, 0), answer))
@@ -279,10 +235,6 @@ class UnitOfWork(Generic[D]):
             delivery.traceparent,
             value,
         )
-
-
-def _is_command(delivery: Delivery) -> bool:
-    return delivery.topic is not None and delivery.topic.kind is Kind.COMMANDS
 
 
 def _flat_rows(written: Mapping[str, Row | None]) -> list[str | bytes]:

@@ -77,6 +77,11 @@ async def virtual_now(redis: Redis, namespace: str) -> datetime | None:
     return None if held is None else from_milliseconds(_milliseconds(key, held))
 
 
+async def time_of(redis: Redis, namespace: str) -> datetime:
+    """Return what time it is in a deployment: its virtual time, or where it keeps none the machine's."""
+    return await virtual_now(redis, namespace) or SystemClock().now()
+
+
 async def move_clock(redis: Redis, namespace: str, instant: datetime) -> None:
     """Set a deployment's virtual time, rounded down to milliseconds; ClockRefused when it stands later already.
 

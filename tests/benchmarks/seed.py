@@ -24,10 +24,10 @@ from services.runtime.clock import SystemClock
 from services.runtime.codec import to_json
 from services.runtime.committing import Committing
 from services.runtime.decision import Cause
+from services.runtime.delivery import Delivery
 from services.runtime.keys import shard_of
 from services.runtime.settings import Settings
 from services.runtime.store import Store
-from services.runtime.unit_of_work import Delivery
 
 _CHUNK = 2_000
 _SETTLE_SECONDS_MAX = 120

@@ -16,7 +16,6 @@ from services.billing.proration import (
     share_between,
     share_by_day,
     share_by_fixed_30,
-    share_to_end,
 )
 from tests.billing.scenario import terms_of
 
@@ -80,7 +79,7 @@ def test_the_day_rule_ignores_the_hour() -> None:
     terms = terms_of(SEPTEMBER.start, timezone="America/New_York")
     morning, night = datetime(2026, 9, 30, 4, 1, tzinfo=UTC), datetime(2026, 10, 1, 3, 59, tzinfo=UTC)
     shares = {
-        share_to_end(ProrationRule.DAY, terms, SEPTEMBER, date(2026, 9, 30), moment).numerator
+        share_between(ProrationRule.DAY, terms, SEPTEMBER, (date(2026, 9, 30), SEPTEMBER.end), moment).numerator
         for moment in (morning, night)
     }
     assert shares == {20}
@@ -90,15 +89,17 @@ def test_the_second_rule_counts_real_time_across_daylight_saving() -> None:
     """A cycle in which clocks go forward is an hour shorter by second; by day it is not."""
     terms = terms_of(date(2026, 3, 1), timezone="America/New_York")
     cycle, noon = MARCH, datetime(2026, 3, 31, 16, tzinfo=UTC)
-    share = share_to_end(ProrationRule.SECOND, terms, cycle, date(2026, 3, 31), noon)
+    share = share_between(ProrationRule.SECOND, terms, cycle, (date(2026, 3, 31), cycle.end), noon)
     assert share == Share(numerator=12 * 3_600, denominator=743 * 3_600)
-    assert share_to_end(ProrationRule.DAY, terms, cycle, date(2026, 3, 31), noon) == Share(numerator=1, denominator=31)
+    assert share_between(ProrationRule.DAY, terms, cycle, (date(2026, 3, 31), cycle.end), noon) == Share(
+        numerator=1, denominator=31
+    )
 
 
 def test_the_second_rule_counts_a_begun_second() -> None:
     """A purchase within a second is billed from the beginning of that second."""
     terms, almost = terms_of(SEPTEMBER.start), datetime(2026, 10, 19, 23, 59, 59, 999_999, tzinfo=UTC)
-    share = share_to_end(ProrationRule.SECOND, terms, SEPTEMBER, date(2026, 10, 19), almost)
+    share = share_between(ProrationRule.SECOND, terms, SEPTEMBER, (date(2026, 10, 19), SEPTEMBER.end), almost)
     assert share.numerator == 1
 
 
@@ -106,7 +107,7 @@ def test_the_second_rule_bills_another_day_from_its_midnight() -> None:
     """When the first billed day is not the day of the purchase, seconds count from that day's local midnight."""
     terms = terms_of(SEPTEMBER.start, timezone="Asia/Tokyo")
     earlier = datetime(2026, 9, 25, 12, tzinfo=UTC)
-    share = share_to_end(ProrationRule.SECOND, terms, SEPTEMBER, date(2026, 9, 30), earlier)
+    share = share_between(ProrationRule.SECOND, terms, SEPTEMBER, (date(2026, 9, 30), SEPTEMBER.end), earlier)
     assert share == Share(numerator=20 * 86_400, denominator=30 * 86_400)
 
 
@@ -130,8 +131,12 @@ def test_the_fixed_30_rule_counts_months_of_30_days(
 ) -> None:
     """Every month has 30 days: what is left of one counts a 30th a day, at most 30, and a whole month counts 30."""
     cycle = cycle_containing(anchor, frequency, day)
-    share = share_to_end(
-        ProrationRule.FIXED_30, terms_of(anchor, frequency), cycle, day, datetime(2026, 1, 1, tzinfo=UTC)
+    share = share_between(
+        ProrationRule.FIXED_30,
+        terms_of(anchor, frequency),
+        cycle,
+        (day, cycle.end),
+        datetime(2026, 1, 1, tzinfo=UTC),
     )
     assert f"{share.numerator}/{share.denominator}" == counted
 

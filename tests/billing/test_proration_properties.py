@@ -12,7 +12,7 @@ from contracts.cycles import Cycle, cycle_containing, local_midnight
 from contracts.events import Terms
 from contracts.invoices import ProrationRule, Share
 from contracts.money import Money
-from services.billing.proration import amount, share_by_day, share_by_fixed_30, share_by_second, share_to_end
+from services.billing.proration import amount, share_between, share_by_day, share_by_fixed_30, share_by_second
 from tests.billing.scenario import terms_of
 
 MARCH = Cycle(date(2026, 3, 1), date(2026, 4, 1))  # clocks go forward in it
@@ -99,7 +99,7 @@ def test_a_purchase_inside_the_cycle_is_never_free(
     day = cycle.start + timedelta(days=offset % cycle.days)
     begin, end = (local_midnight(edge, terms.timezone) for edge in (day, day + timedelta(days=1)))
     moment = min(begin + timedelta(seconds=second), max(begin, end - timedelta(seconds=1)))
-    assert share_to_end(rule, terms, cycle, day, moment).numerator > 0 or begin == end
+    assert share_between(rule, terms, cycle, (day, cycle.end), moment).numerator > 0 or begin == end
 
 
 @unhurried
@@ -112,8 +112,12 @@ def test_zones_and_daylight_saving_do_not_move_the_day_count(
     _, terms, cycle = sale
     day = cycle.start + timedelta(days=offset % cycle.days)
     shares = [
-        share_to_end(
-            ProrationRule.DAY, terms.model_copy(update={"timezone": zone}), cycle, day, local_midnight(day, zone)
+        share_between(
+            ProrationRule.DAY,
+            terms.model_copy(update={"timezone": zone}),
+            cycle,
+            (day, cycle.end),
+            local_midnight(day, zone),
         )
         for zone in (one, another)
     ]

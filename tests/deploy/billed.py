@@ -15,10 +15,11 @@ from deploy.addonflow.rebuild_shard import process_of
 from services.runtime import codec
 from services.runtime.clock import SystemClock, to_rfc3339
 from services.runtime.decision import Cause
+from services.runtime.delivery import Delivery
 from services.runtime.keys import shard_of
 from services.runtime.settings import Settings
 from services.runtime.store import Loaded
-from services.runtime.unit_of_work import Delivery, UnitOfWork
+from services.runtime.unit_of_work import UnitOfWork
 
 
 def purchase(account_id: str, now: datetime) -> AddOnPurchased:

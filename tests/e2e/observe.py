@@ -5,8 +5,7 @@ Every read is bounded by the ends of the logs when it begins.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import redis
@@ -18,6 +17,7 @@ from contracts.topics import READERS, Topic, dead_letter_topics
 from contracts.topics import TOPICS as REGISTRY
 from services.runtime.keys import ShardKeys, deployment_key
 from tests.e2e.records import Record
+from tests.runtime import logs
 
 T = TypeVar("T")
 PARTITIONS = 3
@@ -25,16 +25,6 @@ _REST_SECONDS = 60
 _POLL_SECONDS = 0.1
 _READ_SECONDS = 30
 _LARGE = {"max.message.bytes": "4194304"}
-
-
-@asynccontextmanager
-async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()
 
 
 class Deployment:
@@ -103,7 +93,7 @@ class Deployment:
 
     def _with_admin(self, action: Callable[[AIOKafkaAdminClient], Awaitable[T]]) -> T:
         async def act() -> T:
-            async with _admin(self.bootstrap) as admin:
+            async with logs.admin(self.bootstrap) as admin:
                 return await action(admin)
 
         return asyncio.run(act())
@@ -159,7 +149,7 @@ class Deployment:
             try:
                 async with (
                     asyncio.timeout(_READ_SECONDS),
-                    _admin(self.bootstrap) as admin,
+                    logs.admin(self.bootstrap) as admin,
                     AIOKafkaConsumer(bootstrap_servers=self.bootstrap) as consumer,
                 ):
                     return await self._unread(admin, consumer, service) or self._unpublished(service)

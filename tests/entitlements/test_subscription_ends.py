@@ -6,9 +6,8 @@ The account of these stories bought on 30 September 2026, in the period from 20 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from contracts.accounts import BillingFrequency, Licenses
 from contracts.backoffice import CancelSubscription, ModifySubscription
-from contracts.events import SubscriptionCanceled, Terms
+from contracts.events import SubscriptionCanceled
 from contracts.results import Action, Reason
 from services.entitlements.account import Entitlements
 from services.entitlements.schedule import AddOnState
@@ -19,7 +18,6 @@ from tests.entitlements.scenario import (
     SUBSCRIPTION,
     account,
     acme,
-    dollars,
     having,
     purchase,
     refused,
@@ -28,21 +26,15 @@ from tests.entitlements.scenario import (
     subscribed,
     then_refused,
 )
-from tests.entitlements.test_subscriptions import billing, modified, subscription_of
-
-TODAY, NEXT = date(2026, 9, 30), date(2026, 10, 20)
-MONTHLY, ANNUAL = BillingFrequency.MONTHLY, BillingFrequency.ANNUAL
-SIXTY, SEVENTY = Licenses(standard=50, additional=10), Licenses(standard=70)
-TERMS = Terms(
-    price_version="2026-01",
-    unit_price=dollars(1795),
-    frequency=MONTHLY,
-    licenses=SIXTY,
-    currency="USD",
-    timezone="America/New_York",
-    cycle_anchor=date(2026, 1, 20),
+from tests.entitlements.subscriptions import (
+    ANNUAL,
+    NEXT,
+    SEVENTY,
+    TODAY,
+    billing,
+    modified,
+    subscription_of,
 )
-YEARLY = {"frequency": ANNUAL, "unit_price": dollars(17950)}
 
 
 def canceled(effective_date: date, **more: Any) -> SubscriptionCanceled:

@@ -10,12 +10,13 @@ from deploy.addonflow.history import said_of
 from services.runtime import codec
 from services.runtime.clock import to_milliseconds
 from services.runtime.decision import Decider, NeedsRows
+from services.runtime.delivery import Delivery
 from services.runtime.inputs import place_of
 from services.runtime.rebuilding import Rebuilding, Rebuilt
 from services.runtime.sequences import Sequences
 from services.runtime.store import Loaded
 from services.runtime.telling import Said
-from services.runtime.unit_of_work import Delivery, UnitOfWork
+from services.runtime.unit_of_work import UnitOfWork
 from tests.runtime.toys import NOW, answer
 
 MINUTE = timedelta(minutes=1)

@@ -27,22 +27,23 @@ async def until(condition: Callable[[], Awaitable[bool] | bool], what: str, seco
 
 
 @asynccontextmanager
-async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
+async def admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Give a connected admin client."""
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
     try:
-        yield admin
+        yield client
     finally:
-        await admin.close()
+        await client.close()
 
 
 async def create(bootstrap: str, *names: str, partitions: int = 1, **configs: str) -> None:
     """Create topics and wait until the broker knows them all."""
-    async with _admin(bootstrap) as admin:
-        await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=configs) for name in names])
+    async with admin(bootstrap) as client:
+        await client.create_topics([NewTopic(name, partitions, 1, topic_configs=configs) for name in names])
 
         async def known() -> bool:
-            described = await admin.describe_topics(list(names))
+            described = await client.describe_topics(list(names))
             return all(
                 len(topic["partitions"]) == partitions and all(each["leader"] >= 0 for each in topic["partitions"])
                 for topic in described
@@ -53,11 +54,11 @@ async def create(bootstrap: str, *names: str, partitions: int = 1, **configs: st
 
 async def lose(bootstrap: str, name: str, partitions: int = 1) -> None:
     """Delete a topic with everything in it and create it again, empty."""
-    async with _admin(bootstrap) as admin:
-        await admin.delete_topics([name])
+    async with admin(bootstrap) as client:
+        await client.delete_topics([name])
 
         async def gone() -> bool:
-            return name not in await admin.list_topics()
+            return name not in await client.list_topics()
 
         await until(gone, "the topic is gone")
     await create(bootstrap, name, partitions=partitions)

@@ -13,8 +13,8 @@ from contracts.results import CommandAccepted
 from services.runtime.clock import ManualClock, to_milliseconds
 from services.runtime.committing import Committing
 from services.runtime.decision import Message
+from services.runtime.delivery import Delivery
 from services.runtime.store import Store, Wanted
-from services.runtime.unit_of_work import Delivery
 from tests.runtime.counting import causes_of, committing, count_of, emitted
 from tests.runtime.toys import NOW, CounterDecider, answer, command, commit, event
 

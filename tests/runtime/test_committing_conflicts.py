@@ -10,9 +10,9 @@ from contracts.results import CommandAccepted, CommandRejected
 from services.runtime.clock import ManualClock, to_milliseconds
 from services.runtime.committing import Committing
 from services.runtime.decision import Cause, Decision, Message, State
+from services.runtime.delivery import Delivery
 from services.runtime.errors import ConflictsExhausted
 from services.runtime.store import FIRST, Store, Wanted
-from services.runtime.unit_of_work import Delivery
 from tests.runtime.counting import causes_of, committing, count_of, emitted
 from tests.runtime.toys import NOW, TOTAL, CounterDecider, CounterDocument, answer, command, event
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from services.runtime import functions
+from services.runtime.delivery import Delivery
 from services.runtime.store import Store
-from services.runtime.unit_of_work import Delivery
 from tests.runtime.counting import causes_of, committing, emitted
 from tests.runtime.toys import command, event
 

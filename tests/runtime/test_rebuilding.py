@@ -25,8 +25,8 @@ from services.runtime.decision import (
     State,
     TimerDue,
 )
+from services.runtime.delivery import Delivery
 from services.runtime.sequences import Sequences
-from services.runtime.unit_of_work import Delivery
 from tests.runtime.lives import Life
 from tests.runtime.toys import NOW, CounterDecider, command, event, fact
 

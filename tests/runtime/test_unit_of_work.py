@@ -11,8 +11,9 @@ from contracts.identity import derive_id
 from contracts.results import CommandAccepted, CommandRejected
 from services.runtime import codec
 from services.runtime.decision import NeedsRows
+from services.runtime.delivery import Delivery
 from services.runtime.sequences import Arrival, Sequences
-from services.runtime.unit_of_work import ACCEPTED, IGNORED, REPEATED, Delivery
+from services.runtime.unit_of_work import ACCEPTED, IGNORED, REPEATED
 from tests.runtime.counting import committed, said, stored, unit
 from tests.runtime.toys import TOTAL, command, event, fact
 

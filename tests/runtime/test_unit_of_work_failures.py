@@ -6,8 +6,8 @@ from contracts import topics
 from contracts.events import TrialEnded
 from contracts.payload import Payload
 from services.runtime.decision import Accepted
+from services.runtime.delivery import Delivery
 from services.runtime.sequences import Arrival
-from services.runtime.unit_of_work import Delivery
 from tests.runtime.counting import committed, said, unit
 from tests.runtime.toys import NOW, CounterDecider, command, event
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from services.runtime import codec
+from services.runtime.delivery import Delivery
 from services.runtime.sequences import Sequences
 from services.runtime.store import Commit, Loaded
-from services.runtime.unit_of_work import ACCEPTED, IGNORED, Delivery
+from services.runtime.unit_of_work import ACCEPTED, IGNORED
 from tests.runtime.counting import ALARM_MS, committed, unit
 from tests.runtime.toys import NOW, CounterDocument, command
 

@@ -38,8 +38,8 @@ from services.runtime.decision import (
     State,
     TimerDue,
 )
+from services.runtime.delivery import Delivery
 from services.runtime.store import Commit
-from services.runtime.unit_of_work import Delivery
 
 NOW = datetime(2026, 9, 30, 12, tzinfo=UTC)
 TOTAL = "total"

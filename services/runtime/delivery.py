@@ -1,0 +1,61 @@
+"""One thing for a service to decide: a message that was read, or a timer that came due."""
+
+from typing import Any, NamedTuple
+
+from contracts.envelope import Envelope
+from contracts.identity import derive_id
+from contracts.topics import Kind, Topic
+from services.runtime.clock import from_milliseconds
+from services.runtime.decision import Cause, Message, TimerDue
+
+
+class Delivery(NamedTuple):
+    """One thing to decide: a record's message, or a timer (then `topic` and `sequence` are None).
+
+    `message` is None for a type this release does not know; `origin` is the Kafka record, for the dead-letter topic.
+    `trimmed`: the log it comes from may lack its beginning.
+    """
+
+    account_id: str
+    message: Message | None
+    cause: Cause
+    topic: Topic | None = None
+    sequence: int | None = None
+    correlation_id: str = ""
+    traceparent: str = ""
+    origin: Any = None
+    trimmed: bool = True
+
+    @property
+    def is_fact(self) -> bool:
+        """Whether it is told from a repetition by its subject's revision."""
+        return self.topic is not None and self.topic.kind is Kind.FACTS
+
+    @property
+    def is_command(self) -> bool:
+        """Whether it has one answer, and is told from a repetition by its id."""
+        return self.topic is not None and self.topic.kind is Kind.COMMANDS
+
+    @classmethod
+    def of(cls, envelope: Envelope, topic: Topic, origin: Any, *, trimmed: bool = True) -> "Delivery":
+        """Make a delivery of a record that was read from `topic`."""
+        return cls(
+            envelope.account_id,
+            envelope.data,
+            Cause(envelope.id, envelope.type),
+            topic,
+            envelope.sequence,
+            envelope.correlation_id or envelope.id,
+            envelope.traceparent or "",
+            origin,
+            trimmed,
+        )
+
+    @classmethod
+    def of_timer(cls, account_id: str, name: str, due_ms: int) -> "Delivery":
+        """Make a delivery of a timer; its cause's id names account, timer and instant, so it is the same every time."""
+        cause = Cause(f"timer:{account_id}:{name}:{due_ms}", "timer")
+        due = from_milliseconds(due_ms)
+        return cls(
+            account_id, TimerDue(account_id, name, due), cause, correlation_id=derive_id(account_id, cause.id, 0)
+        )

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from contracts.accounts import AccountUpdated, Licenses, MemberUpdated
+from contracts.backoffice import EndTrial
 from contracts.commands import PurchaseAddOn, RequestFeature, RequestQuote
 from contracts.payload import Payload
 from contracts.topics import ACCOUNTS, COMMANDS, EVENTS
@@ -117,6 +118,10 @@ REFUSED: Final = {
     "unknown member": (request("unknown member", user_id="nobody"), "member_unknown"),
     "unknown role": (request("unknown role", user_id="stranger-role"), "role_not_permitted"),
     "unknown add-on": (changed(request("unknown add-on"), add_on="flying_car"), "add_on_unknown"),
+    "a member as staff": (
+        changed(request("a member as staff").but(ce_type=EndTrial.ce_type), staff_id="mallory", reason="because"),
+        "change_not_allowed",
+    ),
     "unknown currency": (purchase("unknown currency", "odd-currency"), "quote_required"),
 }
 _WRONG_PARTITION: Final = (shard_of("elsewhere", PARTITIONS) + 1) % PARTITIONS

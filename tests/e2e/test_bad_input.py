@@ -104,7 +104,7 @@ def test_what_cannot_be_read_is_a_dead_letter_with_its_origin(outcome: Outcome, 
 
 @pytest.mark.parametrize("case", list(bad_input.REFUSED))
 def test_what_is_not_known_is_refused_with_its_reason(outcome: Outcome, case: str) -> None:
-    """An unknown account, member, role, add-on or currency is a refusal that says which, and no dead letter."""
+    """An unknown account, member, role, add-on or currency, or what only staff may do, is a refusal that says which."""
     answer = outcome.results[case]
     assert answer.type == "CommandRejected"
     assert answer.data["reason"] == bad_input.REFUSED[case][1]

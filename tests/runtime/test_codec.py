@@ -2,13 +2,16 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import topics
-from contracts.commands import StartTrial
+from contracts.commands import BackOfficeAttempt, StartTrial
 from contracts.envelope import Envelope
+from contracts.payload import Payload
 from services.runtime import codec
+from tests.contracts.examples import example
 from tests.runtime.toys import kafka_record
 from tests.runtime.wire import DATA, EVENT, HEADERS, LIMIT, STARTED, STREAM_HEADERS, read, structured
 
@@ -45,6 +48,18 @@ def test_structured_mode_is_read() -> None:
     extended = structured(EVENT | {"subject": "acme", "datacontenttype": "application/json", "correlationid": "b"})
     assert isinstance(extended, Envelope)
     assert (extended.account_id, extended.correlation_id) == ("acme", "b")
+
+
+@pytest.mark.parametrize("payload", topics.BACKOFFICE.payloads, ids=lambda payload: payload.__name__)
+def test_what_only_staff_may_say_is_never_read_from_a_member(payload: type[Payload]) -> None:
+    """On the members' topic a back-office command, complete or not, is read as an attempt that says who made it."""
+    complete = example(payload.__name__, user_id="olga")
+    for data in (complete, {"account_id": "acme", "user_id": "olga"}):
+        envelope = read(data, ce_type=payload.ce_type.encode())
+        assert isinstance(envelope, Envelope)
+        assert envelope.type == payload.ce_type
+        assert envelope.data == BackOfficeAttempt(account_id="acme", user_id="olga")
+        assert type(envelope.data) is BackOfficeAttempt
 
 
 def test_a_stream_carries_its_sequence() -> None:

@@ -8,6 +8,7 @@ import hashlib
 from enum import StrEnum
 
 _NAMESPACE = hashlib.sha1(bytes.fromhex("8d3f0c5e6b1a5c0f9a55d2f6b7c4e913"), usedforsecurity=False)
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))  # the two highest bits of the digit are 10
 
 
 class Role(StrEnum):
@@ -27,8 +28,5 @@ def derive_id(account_id: str, cause_id: str, what: int | str) -> str:
     """
     digest = _NAMESPACE.copy()
     digest.update(f"{account_id} {cause_id}:{what}".encode())
-    raw = bytearray(digest.digest()[:16])
-    raw[6] = raw[6] & 0x0F | 0x50
-    raw[8] = raw[8] & 0x3F | 0x80
-    text = raw.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = digest.hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"

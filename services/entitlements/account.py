@@ -211,10 +211,10 @@ def _of_quote(event: QuoteRequested | QuoteDeclined | QuoteExpired, catalog: Cat
 def _with_requests(state: Known, event: FeatureRequested | FeatureDeclined) -> Known:
     has = _has(state, event.add_on)
     if isinstance(event, FeatureDeclined):
-        return _with_add_on(state, event.add_on, **_requests_answered(has))
+        return _with_state_of(state, event.add_on, has.model_copy(update=_requests_answered(has)))
     request = FeatureRequest(requested_at=event.requested_at, round=has.requests_round)
     state = state.with_row(request_row(event.add_on, event.requested_by.user_id), request)
-    return _with_add_on(state, event.add_on, requests_open=has.requests_open + 1)
+    return _with_state_of(state, event.add_on, has.model_copy(update={"requests_open": has.requests_open + 1}))
 
 
 def _requests_answered(has: AddOnState) -> dict[str, int]:
@@ -241,13 +241,17 @@ def _has(state: Known, add_on: str) -> AddOnState:
 
 def _with_add_on(state: Known, add_on: str, **changes: Any) -> Known:
     changed = _has(state, add_on).model_copy(update=changes)
-    state = state.with_document(add_ons={**state.document.add_ons, add_on: changed})
+    state = _with_state_of(state, add_on, changed)
     own = _timers(add_on, changed)
     before = state.document.timers
     if all(before.get(name) == due for name, due in own.items()):
         return state
     timers = {name: due for name, due in before.items() if name not in own}
     return state.with_document(timers=timers | {name: due for name, due in own.items() if due is not None})
+
+
+def _with_state_of(state: Known, add_on: str, changed: AddOnState) -> Known:
+    return state.with_document(add_ons={**state.document.add_ons, add_on: changed})
 
 
 def _timers(add_on: str, has: AddOnState) -> dict[str, datetime | None]:

@@ -80,8 +80,11 @@ class EntitlementsDecider:
 
     def evolve(self, state: State[Entitlements], message: Message) -> State[Entitlements]:
         """Remember a fact, or what an event did to an add-on."""
-        if isinstance(message, AccountUpdated | MemberUpdated):
-            return account.with_fact(state, message)
+        match message:
+            case AccountUpdated() | MemberUpdated():
+                return account.with_fact(state, message)
+            case MemberCommand() | StaffCommand():
+                return state
         return account.with_event(state, message, self.catalog)
 
     def open_actions(self, state: State[Entitlements], user_id: str, add_on: str, now: datetime) -> tuple[Action, ...]:

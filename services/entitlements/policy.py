@@ -48,7 +48,7 @@ class Situation:
     requested: bool
     now: datetime
 
-    @cached_property
+    @property
     def add_on(self) -> AddOn | None:
         """The add-on, None when the catalog does not have it."""
         return self.catalog.add_ons.get(self.add_on_id)

@@ -140,7 +140,8 @@ class Committing(Generic[D]):
             named = rows[delivery.account_id]
             if delivery.message is not None:
                 try:
-                    named.update(dict.fromkeys(self._decider.rows(delivery.message)))
+                    for name in self._decider.rows(delivery.message):
+                        named[name] = None
                 except Exception as error:  # noqa: BLE001 - a defect of the service, given back
                     attempt.fail(delivery, error)
             if delivery.is_command:

@@ -5,9 +5,12 @@ id and never taken from a record. Every key of a shard carries the same hash tag
 one slot and one function call can touch all of it.
 """
 
+from functools import lru_cache
+
 from aiokafka.partitioner import murmur2
 
 
+@lru_cache(maxsize=65_536)
 def shard_of(account_id: str, partitions: int) -> int:
     """Return the partition of an account id among `partitions`, as Kafka's Java client computes it (murmur2)."""
     return int(murmur2(account_id.encode()) & 0x7FFFFFFF) % partitions

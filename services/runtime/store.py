@@ -131,10 +131,11 @@ class Store:
         while len(records) < limit:
             count = min(limit - len(records), _ENTRIES_PER_READ)
             entries = await self._redis.xrange(self._keys[shard].outbox, min=f"({after}", count=count)
-            records += [(entry_id.decode(), record) for entry_id, fields in entries for record in fields.values()]
+            for entry_id, fields in entries:
+                after = entry_id.decode()
+                records += [(after, record) for record in fields.values()]
             if len(entries) < count:
                 break
-            after = records[-1][0]
         return records
 
     async def relay_position(self, shard: int) -> tuple[str, dict[str, int]]:

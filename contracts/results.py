@@ -59,6 +59,9 @@ class _Answer(Payload):
     command_id: Annotated[str, Field(description="`ce_id` of the command")]
     command_type: Annotated[str, Field(description="`ce_type` of the command")]
     user_id: UserId
+    request_digest: Annotated[
+        str | None, Field(description="SHA-256 of the request, where the command came over HTTP: no topic has it.")
+    ] = None
 
 
 class _Acceptance(_Answer):

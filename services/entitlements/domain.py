@@ -111,6 +111,7 @@ def answer(
             command_id=cause.id,
             command_type=cause.type,
             user_id=user_id,
+            request_digest=cause.request_digest,
             events=event_ids,
         )
     return CommandRejected(
@@ -118,6 +119,7 @@ def answer(
         command_id=cause.id,
         command_type=cause.type,
         user_id=user_id,
+        request_digest=cause.request_digest,
         reason=decision.reason,
         message=decision.message,
         allowed_instead=decision.allowed_instead,

@@ -16,23 +16,23 @@ from typing import Any
 
 import uvicorn
 from aiokafka.errors import IllegalStateError
+from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
-from prometheus_client import generate_latest
 from redis.asyncio import BlockingConnectionPool, Redis
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
 from contracts.topics import READERS, TOPICS
-from services.runtime import functions, metrics
+from services.runtime import functions
+from services.runtime.allowance import Allowance
+from services.runtime.authentication import Authentication
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.committing import Committing
 from services.runtime.dead_letters import DeadLetters
 from services.runtime.decision import Answer, Decider
+from services.runtime.door import Door
 from services.runtime.errors import TROUBLE, ConfigurationError, Stopping
 from services.runtime.handling import Handling
 from services.runtime.health import Health
+from services.runtime.http import Doors, make_application
 from services.runtime.kafka import LogEnds, Publisher, check_topics
 from services.runtime.patience import Patience
 from services.runtime.redis_check import check_redis
@@ -48,6 +48,7 @@ log = logging.getLogger("addonflow")
 EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h
 EXIT_DEFECT = 70  # EX_SOFTWARE
 _STOP_SECONDS_MAX = 10
+_STREAMS_END_SECONDS = 2
 _GC_ALLOCATIONS = 100_000  # a batch makes tens of thousands of objects that reference counting frees
 _REDIS_CONNECTIONS_MAX = 32
 _CLOCK_POLL_SECONDS = 0.02
@@ -64,6 +65,7 @@ class Process:
         settings: Settings,
         *,
         answer: Answer | None = None,
+        doors: Doors | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.service = service
@@ -93,6 +95,17 @@ class Process:
             settings=settings,
             wake=self._wake if settings.virtual_clock else self._relay.wake,
         )
+        self.authentication = Authentication(settings)
+        door = Door(
+            decider,
+            store,
+            self.handling,
+            self._clock,
+            settings,
+            self.authentication,
+            Allowance(settings.requests_per_minute),
+        )
+        self._doors = doors(door) if doors is not None else None
         self._timers = Timers(store, self.handling, self._patience, self._clock, settings)
         self.shards = Shards([self._relay.run, self._timers.run], self.defect)
         self.broker: KafkaBroker = make_broker(settings)
@@ -101,6 +114,7 @@ class Process:
     async def start(self) -> None:
         """Wait for what it depends on, check it, and join the group; a misconfiguration ends the process."""
         try:
+            self.authentication.check()
             await self._patience.until_done("reach Redis", lambda: check_redis(self._redis, self.settings))
             await self._patience.until_done(
                 "reach Redis", lambda: check_clock(self._redis, self.settings.namespace, self._clock)
@@ -183,31 +197,26 @@ class Process:
         if self._on_exit is not None:
             self._on_exit()
 
-    def application(self) -> Starlette:
-        """Return the HTTP application: /livez, /readyz and /metrics, with the process in its lifespan."""
-
-        async def livez(_: Request) -> PlainTextResponse:
-            return _verdict(self.health.alive())
-
-        async def readyz(_: Request) -> PlainTextResponse:
-            return _verdict(self.health.ready())
-
-        async def scrape(_: Request) -> PlainTextResponse:
-            return PlainTextResponse(generate_latest(metrics.REGISTRY))
+    def application(self) -> FastAPI:
+        """Return the HTTP application, with the process in its lifespan."""
 
         @asynccontextmanager
-        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
             self._starting = asyncio.create_task(self.start())
             yield
             await self.stop()
 
-        routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", scrape)]
-        return Starlette(routes=routes, lifespan=lifespan)
+        return make_application(self.service, self._doors, self.health, self.settings, lifespan)
 
     def run(self) -> int:
         """Serve until told to stop; return the exit code."""
         config = uvicorn.Config(
-            self.application(), self.settings.http_host, self.settings.http_port, log_level="warning", lifespan="on"
+            self.application(),
+            self.settings.http_host,
+            self.settings.http_port,
+            log_level="warning",
+            lifespan="on",
+            timeout_graceful_shutdown=_STREAMS_END_SECONDS,
         )
         server = uvicorn.Server(config)
 
@@ -234,10 +243,6 @@ def connect_redis(settings: Settings) -> Redis:
         socket_connect_timeout=settings.redis_timeout_seconds,
     )
     return Redis.from_pool(pool)
-
-
-def _verdict(problem: str | None) -> PlainTextResponse:
-    return PlainTextResponse(problem or "ok", status_code=503 if problem else 200)
 
 
 def main(build: Callable[[Settings], Process]) -> int:

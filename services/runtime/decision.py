@@ -116,10 +116,14 @@ Decision = Accepted | Rejected | Ignored | NeedsRows
 
 
 class Cause(NamedTuple):
-    """Where the message being decided came from: `id` is its `ce_id`, from which everything it causes derives ids."""
+    """Where the message being decided came from: `id` is its `ce_id`, from which everything it causes derives ids.
+
+    `request_digest` tells apart requests over HTTP with the same id; None for what came from Kafka.
+    """
 
     id: str
     type: str
+    request_digest: str | None = None
 
 
 class Decider(Protocol[D]):

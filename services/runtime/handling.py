@@ -103,6 +103,16 @@ class Handling(Generic[D]):
             deliveries.sort(key=lambda delivery: not delivery.is_fact)
         return shards
 
+    async def handle_request(self, shard: int, delivery: Delivery) -> None:
+        """Decide a command that came over HTTP, in this call. Raises what Redis raises, ConflictsExhausted, Stopping.
+
+        It takes no lane: the account may change meanwhile, and the version check has it decided again.
+        """
+        if self._patience.stopping:
+            raise Stopping
+        await self._commit(shard, [delivery])
+        self._wake(shard)
+
     async def handle_timers(self, shard: int, due: Sequence[tuple[str, str, int]]) -> None:
         """Handle due timers of one shard, each an account id, a name and the instant in ms since the epoch."""
         works = self._start(shard, [Delivery.of_timer(*timer) for timer in due])

@@ -47,6 +47,20 @@ class Settings(BaseSettings):
     ] = False
     http_host: Annotated[str, Field(description="Where health and metrics are served.")] = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65_535, description="0 picks a free port.")] = 8080
+    token_jwks: Annotated[
+        str | None,
+        Field(description="Public keys of callers' tokens (JWKS): a file, or an https URL. Without, nobody may call."),
+    ] = None
+    token_issuer: Annotated[str, Field(min_length=1, description="The `iss` of tokens that are taken.")] = "addonflow"
+    token_audience: Annotated[str, Field(min_length=1, description="The `aud` of tokens that are taken.")] = "addonflow"
+    token_account_claim: Annotated[
+        str, Field(min_length=1, description="The claim that holds a member's account id.")
+    ] = "account_id"
+    request_bytes_max: Annotated[int, Field(ge=1_024, description="Larger request bodies are refused.")] = 65_536
+    request_body_seconds: Annotated[int, Field(ge=1, description="A request body must be there so soon.")] = 10
+    requests_per_minute: Annotated[
+        int, Field(ge=1, description="What one caller may ask of one process in a minute; a tenth of it at once.")
+    ] = 1_200
     catalog: Annotated[Path, Field(description="The price list.")] = DEFAULT_CATALOG
     batch_records_max: Annotated[int, Field(ge=1, le=10_000, description="Records handled at once.")] = 1_000
     batch_wait_ms: Annotated[Milliseconds, Field(description="Longest wait for new records before looking again.")] = 10

@@ -10,7 +10,7 @@ stored then; ids derive from causes, so the second attempt says the same things.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Generic
+from typing import Any, Generic
 
 from contracts.identity import derive_id
 from contracts.payload import Payload
@@ -65,7 +65,7 @@ class UnitOfWork(Generic[D]):
         self._known = loaded.version > 0
         self._writes_account = False
         self._sequences = Sequences.load(loaded.sequences)
-        document = decider.document.model_validate_json(loaded.document) if loaded.document else decider.initial()
+        document = read_document(decider, loaded)
         self._loaded_document = document
         self._rows: dict[str, Row | None] = {}
         self._written: dict[str, Row | None] = {}
@@ -81,8 +81,7 @@ class UnitOfWork(Generic[D]):
         """Take in rows that were loaded, unless this unit has changed them since."""
         for name, text in zip(names, stored, strict=True):
             if name not in self._rows:
-                kind = self._decider.row_types[name.partition(":")[0]]
-                self._rows[name] = kind.model_validate_json(text) if text else None
+                self._rows[name] = read_row(self._decider, name, text)
 
     def mark_answered(self, command_id: str) -> None:
         """Take in that a command has its answer already."""
@@ -235,6 +234,22 @@ class UnitOfWork(Generic[D]):
             delivery.traceparent,
             value,
         )
+
+
+def read_state(decider: Decider[D], account_id: str, loaded: Loaded, rows: Sequence[str]) -> State[D]:
+    """Return an account as it is stored, with the rows that were asked for by these names."""
+    found = {name: read_row(decider, name, text) for name, text in zip(rows, loaded.rows, strict=True)}
+    return State(account_id, read_document(decider, loaded), found)
+
+
+def read_document(decider: Decider[D], loaded: Loaded) -> D:
+    """Return the stored document, or that of an account nobody has said anything about."""
+    return decider.document.model_validate_json(loaded.document) if loaded.document else decider.initial()
+
+
+def read_row(decider: Decider[Any], name: str, text: bytes | None) -> Row | None:
+    """Return a stored row; None where there is none."""
+    return decider.row_types[name.partition(":")[0]].model_validate_json(text) if text else None
 
 
 def _flat_rows(written: Mapping[str, Row | None]) -> list[str | bytes]:

@@ -1,0 +1,121 @@
+"""The door of a service: from a request over HTTP to an account's state, and to a decision.
+
+    caller ─▶ allowance ─▶ look: load ─▶ a query
+                       └─▶ ask: load ─▶ decide ─▶ evolve ─▶ commit ─▶ the stored answer
+
+Promises, each proven by `tests/runtime/test_door.py`:
+- A command that is asked here takes the path of one from Kafka: the same decider, commit, inbox and outbox. The same
+  command id has one effect and one answer, whichever way it comes and however many ask at once.
+- A command id that comes again with another request is refused (422), and has no effect.
+- Any process of a service can serve any account: who relays the account's shard publishes what was committed.
+- Nothing is waited out: trouble is answered with 503, and the same request may be sent again.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Generic, NamedTuple
+
+from fastapi import Request
+from pydantic import TypeAdapter
+
+from contracts.payload import Payload
+from contracts.results import CommandResult
+from contracts.topics import Topic
+from services.runtime import codec
+from services.runtime.allowance import Allowance
+from services.runtime.authentication import Authentication, Caller, Kind
+from services.runtime.clock import Clock
+from services.runtime.decision import Cause, D, Decider, State
+from services.runtime.delivery import Delivery
+from services.runtime.handling import Handling
+from services.runtime.keys import shard_of
+from services.runtime.problems import HttpReason, Problem
+from services.runtime.settings import Settings
+from services.runtime.store import Store, Wanted
+from services.runtime.unit_of_work import read_state
+
+_ANSWER: TypeAdapter[CommandResult] = TypeAdapter(CommandResult)
+
+
+class Seen(NamedTuple, Generic[D]):
+    """An account as it was at one moment; `version` counts its commits, 0 while nobody has said anything about it."""
+
+    version: int
+    state: State[D]
+
+
+@dataclass(frozen=True, slots=True)
+class Door(Generic[D]):
+    """What the HTTP operations of a service work with."""
+
+    decider: Decider[D]
+    store: Store
+    handling: "Handling[D]"
+    clock: Clock
+    settings: Settings
+    authentication: Authentication
+    allowance: Allowance
+
+    async def caller(self, request: Request) -> Caller:
+        """Tell who calls, and count the request; Problem 401 or 429. A dependency of operations."""
+        caller = await self.authentication.caller(request.headers.get("authorization"))
+        self.allowance.take(f"{caller.kind} {caller.account_id or ''} {caller.subject}")
+        return caller
+
+    async def look(self, account_id: str, rows: tuple[str, ...] = ()) -> Seen[D]:
+        """Load an account and the rows named. Cost: one call to Redis, O(rows named)."""
+        shard = shard_of(account_id, self.settings.partitions)
+        (loaded,) = await self.store.load(shard, [Wanted(account_id, (), rows)])
+        return Seen(loaded.version, read_state(self.decider, account_id, loaded, rows))
+
+    async def now(self) -> datetime:
+        """Return the deployment's time."""
+        await self.clock.refresh()
+        return self.clock.now()
+
+    async def ask(self, topic: Topic, command: Payload, command_id: str) -> CommandResult:
+        """Have a command of `topic` decided now, and return its one answer. Cost: three calls to Redis."""
+        digest = digest_of(command)
+        shard = shard_of(command.account_id, self.settings.partitions)
+        cause = Cause(command_id, command.ce_type, digest)
+        await self.handling.handle_request(
+            shard, Delivery(command.account_id, command, cause, topic, correlation_id=command_id)
+        )
+        (loaded,) = await self.store.load(shard, [Wanted(command.account_id, (command_id,), ())])
+        (stored,) = loaded.answers
+        if stored is None:
+            detail = "The command could not be decided, and had no effect: the service's log says more."
+            raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, HttpReason.INTERNAL, detail)
+        answer = _ANSWER.validate_json(stored)
+        if not _answers(answer, command, digest):
+            detail = "This idempotency key was used for another request: choose a new one for a new request."
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, HttpReason.IDEMPOTENCY_KEY_REUSED, detail)
+        return answer
+
+
+def _answers(answer: CommandResult, command: Payload, digest: str) -> bool:
+    """Whether a stored answer is this request's. One that came from Kafka is told by its type and sender alone."""
+    if answer.request_digest is not None:
+        return answer.request_digest == digest
+    sender = getattr(command, "user_id", None) or getattr(command, "staff_id", None)
+    return (answer.command_type, answer.user_id) == (command.ce_type, sender)
+
+
+def digest_of(command: Payload) -> str:
+    """Return what tells one request from another: SHA-256 over the command's type and data, in hex."""
+    return hashlib.sha256(command.ce_type.encode() + b" " + codec.to_json(command)).hexdigest()
+
+
+def own_account(account_id: str, caller: Caller) -> None:
+    """Refuse (403) a member of another account, whether that account exists or not."""
+    if caller.kind is not Kind.MEMBER or caller.account_id != account_id:
+        detail = "This token is not for that account: sign in to it first."
+        raise Problem(HTTPStatus.FORBIDDEN, HttpReason.NOT_PERMITTED, detail)
+
+
+def staff_only(caller: Caller) -> None:
+    """Refuse (403) whoever is not the vendor's staff."""
+    if caller.kind is not Kind.STAFF:
+        raise Problem(HTTPStatus.FORBIDDEN, HttpReason.NOT_PERMITTED, "Only the vendor's staff may do this.")

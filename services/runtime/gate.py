@@ -1,0 +1,91 @@
+"""What a request must pass before anything looks at it: a body of bounded size that comes in bounded time.
+
+A pure ASGI layer, so that streams and disconnections pass it as they are. Proxies in front bound what it cannot see:
+a sender that takes for ever over its headers.
+"""
+
+import asyncio
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.runtime.problems import HttpReason, Problem
+
+
+class BodyGate:
+    """Refuses bodies of more than `bytes_max` (413), and those not there within `seconds` (408)."""
+
+    def __init__(self, application: ASGIApp, bytes_max: int, seconds: int) -> None:
+        self._application = application
+        self._bytes_max = bytes_max
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it here."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "0")
+        if not length.isdecimal() or int(length) > self._bytes_max:
+            await self._too_large().response()(scope, receive, send)
+            return
+        body = _Body(self, receive, send, self._bytes_max, asyncio.get_running_loop().time() + self._seconds)
+        try:
+            await self._application(scope, body.receive, body.send)
+        except _NotTaken as error:
+            if body.answered:
+                raise
+            await error.problem.response()(scope, receive, send)
+
+    def _too_large(self) -> Problem:
+        detail = f"A request body has at most {self._bytes_max} bytes here."
+        return Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HttpReason.BODY_TOO_LARGE, detail, headers={"Connection": "close"}
+        )
+
+    def _too_slow(self) -> Problem:
+        detail = f"The request body was not there within {self._seconds} seconds."
+        return Problem(HTTPStatus.REQUEST_TIMEOUT, HttpReason.REQUEST_TIMEOUT, detail, headers={"Connection": "close"})
+
+
+class _NotTaken(BaseException):
+    """Ends a request whose body is not taken; no handler of the application's is to catch it."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+class _Body:
+    """The body of one request, as it comes."""
+
+    def __init__(self, gate: BodyGate, receive: Receive, send: Send, bytes_left: int, deadline: float) -> None:
+        self._gate = gate
+        self._receive = receive
+        self._send = send
+        self._bytes_left = bytes_left
+        self._deadline = deadline
+        self._complete = False
+        self.answered = False
+
+    async def receive(self) -> Message:
+        """Return the next part; what comes behind the body (a disconnection) may take its time."""
+        if self._complete:
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise _NotTaken(self._gate._too_slow()) from None  # noqa: SLF001 - its own part
+        if message["type"] == "http.request":
+            self._bytes_left -= len(message.get("body", b""))
+            self._complete = not message.get("more_body", False)
+            if self._bytes_left < 0:
+                raise _NotTaken(self._gate._too_large())  # noqa: SLF001 - its own part
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass an answer on."""
+        self.answered = True
+        await self._send(message)

@@ -1,0 +1,82 @@
+"""A service's HTTP application: health, metrics and the service's own doors, with one form for every problem.
+
+FastAPI is the outer application; FastStream's broker and everything else runs in its lifespan. The document of the API
+is at /openapi.json; there is no page for it, because that would load code from elsewhere.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.telemetry import TelemetryConfig
+from prometheus_client import generate_latest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from services.runtime import metrics, problems
+from services.runtime.bodies import SCHEMAS
+from services.runtime.door import Door
+from services.runtime.gate import BodyGate
+from services.runtime.health import Health
+from services.runtime.settings import Settings
+
+VERSION = "1"
+Doors = Callable[["Door[Any]"], APIRouter]
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+
+
+def make_application(
+    title: str, doors: APIRouter | None, health: Health, settings: Settings, lifespan: Lifespan | None = None
+) -> FastAPI:
+    """Return the application of one service; `doors` are its operations."""
+    application = FastAPI(
+        title=f"addonflow {title}",
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+        lifespan=lifespan,
+        telemetry=_NO_TELEMETRY,
+    )
+    problems.install(application)
+    application.add_middleware(BodyGate, bytes_max=settings.request_bytes_max, seconds=settings.request_body_seconds)
+    application.router.routes += _watched(health)
+    if doors is not None:
+        application.include_router(doors)
+    application.openapi = lambda: _document(application)  # type: ignore[method-assign]
+    return application
+
+
+def _watched(health: Health) -> list[Route]:
+    async def livez(_: Request) -> PlainTextResponse:
+        return _verdict(health.alive())
+
+    async def readyz(_: Request) -> PlainTextResponse:
+        return _verdict(health.ready())
+
+    async def scrape(_: Request) -> PlainTextResponse:
+        return PlainTextResponse(generate_latest(metrics.REGISTRY))
+
+    return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", scrape)]
+
+
+def _verdict(problem: str | None) -> PlainTextResponse:
+    return PlainTextResponse(problem or "ok", status_code=HTTPStatus.SERVICE_UNAVAILABLE if problem else HTTPStatus.OK)
+
+
+def _document(application: FastAPI) -> dict[str, Any]:
+    if application.openapi_schema is None:
+        document = get_openapi(title=application.title, version=application.version, routes=application.routes)
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                schemas |= operation.pop(SCHEMAS, {})
+        schemas["ProblemDetails"] = problems.ProblemDetails.model_json_schema()
+        application.openapi_schema = document
+    return application.openapi_schema

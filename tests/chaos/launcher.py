@@ -85,6 +85,11 @@ def leave_the_group() -> None:
     subscription.group_of = lambda settings, service: original(settings, service) + ".zombie"
 
 
+def words(service: str, fault: str, nth: int = 1) -> tuple[str, ...]:
+    """Return what runs a service with a fault, as the `launcher` of its process."""
+    return ("-m", "tests.chaos.launcher", service, fault, str(nth))
+
+
 def main() -> int:
     """Arm the fault and run the service."""
     service, fault, nth = sys.argv[1:]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from contracts.topics import BILLING, EVENTS
-from tests.chaos import load
+from tests.chaos import launcher, load
 from tests.chaos.launcher import POINTS
 from tests.e2e.observe import Deployment
 from tests.e2e.records import Record, once_each
@@ -26,8 +26,7 @@ def crash(deployment: Deployment, service: str, point: str, nth: int | None = No
     Offsets of several batches are saved together, so that there may be no second time; elsewhere it is the second.
     """
     nth = nth or (1 if point.endswith("_offset") else 2)
-    launcher = ("-m", "tests.chaos.launcher", service, point, str(nth))
-    with ServiceProcess(service, deployment.settings(**BATCH), launcher) as doomed:
+    with ServiceProcess(service, deployment.settings(**BATCH), launcher.words(service, point, nth)) as doomed:
         assert doomed.wait() == -signal.SIGKILL, doomed.log
 
 

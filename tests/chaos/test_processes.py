@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from contracts.topics import BILLING, EVENTS, NOTIFICATIONS, Topic
-from tests.chaos import load
+from tests.chaos import launcher, load
 from tests.e2e.observe import Deployment
 from tests.e2e.records import by_account, once_each
 from tests.e2e.services import SERVICES, ServiceProcess, until
@@ -18,8 +18,7 @@ EXIT_DEFECT = 70
 
 def with_fault(deployment: Deployment, service: str, fault: str, nth: int = 1) -> ServiceProcess:
     """Return a service that has a fault of `launcher.py`."""
-    launcher = ("-m", "tests.chaos.launcher", service, fault, str(nth))
-    return ServiceProcess(service, deployment.settings(**SMALL_BATCHES), launcher)
+    return ServiceProcess(service, deployment.settings(**SMALL_BATCHES), launcher.words(service, fault, nth))
 
 
 def billing(deployment: Deployment) -> ServiceProcess:

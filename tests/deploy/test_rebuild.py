@@ -1,8 +1,8 @@
 """`addonflow rebuild` on real Kafka and Valkey: after a loss all is back, and nothing is said or billed again."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 from typing import Any
 
@@ -18,6 +18,7 @@ from deploy.addonflow.rebuild_group import read_from
 from deploy.addonflow.script import AI, ANALYTICS
 from services.runtime.keys import ShardKeys, shard_of
 from services.runtime.settings import Settings
+from tests.e2e import services
 from tests.e2e.conftest import bare_deployment, new_deployment
 from tests.e2e.observe import Deployment
 from tests.e2e.records import Record, record
@@ -35,19 +36,9 @@ def deployment(new_deployment: Callable[[str], Deployment]) -> Deployment:
     return new_deployment("rebuild")
 
 
-@contextmanager
-def running(deployment: Deployment, *services: str) -> Iterator[list[ServiceProcess]]:
-    """Run services until the block ends, and stop them as an operator does."""
-    with ExitStack() as stack:
-        processes = [
-            stack.enter_context(ServiceProcess(service, deployment.settings(digest_delay_seconds=2)))
-            for service in services or SERVICES
-        ]
-        for process in processes:
-            process.until_ready()
-        yield processes
-        for process in processes:
-            assert process.terminate() == 0
+def running(deployment: Deployment, *names: str) -> AbstractContextManager[list[ServiceProcess]]:
+    """Run services whose digests wait two seconds until the block ends."""
+    return services.running(deployment.settings(digest_delay_seconds=2), *names)
 
 
 def rebuild(deployment: Deployment, service: str, *options: str) -> Result:

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -157,3 +158,15 @@ class ServiceProcess:
         """End it at once (SIGKILL), whatever it is doing."""
         self.process.send_signal(signal.SIGKILL)
         self.wait()
+
+
+@contextmanager
+def running(settings: Mapping[str, str], *services: str) -> Iterator[list[ServiceProcess]]:
+    """Run services, by default all, until the block ends, and stop them as an operator does."""
+    with ExitStack() as stack:
+        processes = [stack.enter_context(ServiceProcess(service, settings)) for service in services or SERVICES]
+        for process in processes:
+            process.until_ready()
+        yield processes
+        for process in processes:
+            assert process.terminate() == 0

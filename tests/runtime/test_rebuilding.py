@@ -261,6 +261,26 @@ def test_a_silent_timer_fires_before_the_decision_that_sets_it_again() -> None:
     life.assert_rebuilt(life.rebuilt())
 
 
+class Hushed(Alarmed):
+    """A counter that takes facts in without a word, too."""
+
+    def decide(self, state: Any, message: Message, cause: Cause, now: datetime) -> Decision:
+        """Let a fact, known by its name, take effect without a word."""
+        return Accepted() if cause.id.startswith("f") else super().decide(state, message, cause, now)
+
+
+def test_a_silent_timer_fires_before_a_silent_input_that_sets_it_again() -> None:
+    """Where timer and input both say nothing, the timer that was due before the input has fired by then."""
+    life = Life(Hushed())
+    life.handle(life.sent(command("acme", "c0", f"wake:{to_milliseconds(NOW)}")))
+    life.fire()
+    life.handle(life.sent(fact("acme", "f0", "wake:32503680000000")))
+    assert life.read().count == 3
+    life.assert_rebuilt(life.rebuilt())
+    life.handle(life.sent(command("acme", "c1")))
+    life.assert_rebuilt(life.rebuilt())
+
+
 class Taciturn(PriceDecider):
     """Accepts commands without an event."""
 

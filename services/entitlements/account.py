@@ -231,7 +231,7 @@ def _of_subscription(
         case SubscriptionModified() if has.subscription is not None:
             return {"subscription": has.subscription.modified(event)}
         case SubscriptionCanceled() if has.subscription is not None:
-            return {"subscription": has.subscription.model_copy(update={"ends_on": event.effective_date})}
+            return {"subscription": has.subscription.ended(event)}
     return {}  # of a subscription whose terms were never kept; nothing is decided about one
 
 

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from contracts.cycles import cycle_containing, local_date
-from contracts.events import AddOnPurchased, Person, SubscriptionModified, Terms
+from contracts.events import AddOnPurchased, Person, SubscriptionCanceled, SubscriptionModified, Terms
 from contracts.payload import Value
 
 
@@ -37,8 +37,8 @@ class Present(NamedTuple):
 class Subscription(Value):
     """What was agreed: `terms` in force from `terms_from` on, and those announced for `next_from`.
 
-    `licenses_from` is the day the latest change was decided; the seats of all terms are those since then. `ends_on` is
-    the first local day without the add-on.
+    `licenses_from` is the day the latest change or the end was decided; the seats of all terms are those since then.
+    `ends_on` is the first local day without the add-on.
     """
 
     terms: Terms
@@ -85,6 +85,15 @@ class Subscription(Value):
             ends_on=self.ends_on,
         )
 
+    def ended(self, event: SubscriptionCanceled) -> "Subscription":
+        """End; the day on which that was decided is one no later change goes behind."""
+        day = self.at(event.canceled_at).day
+        return self.model_copy(update={"ends_on": event.effective_date, "licenses_from": day})
+
+    def has_ended(self, day: date) -> bool:
+        """Whether it covers neither the local date `day` nor a later one."""
+        return self.ends_on is not None and day >= self.ends_on
+
 
 def _present(terms: Terms, terms_from: date, day: date) -> Present:
     return Present(terms, terms_from, day, None, cycle_containing(terms.cycle_anchor, terms.frequency, day).end)
@@ -115,11 +124,9 @@ class AddOnState(Value):
 
     def is_purchased(self, today: date) -> bool:
         """Whether the account has a subscription, or will have, on its local date `today`."""
-        return self.subscription_id is not None and not self._has_ended(today)
-
-    def _has_ended(self, today: date) -> bool:
-        ends_on = self.subscription.ends_on if self.subscription is not None else None
-        return ends_on is not None and today >= ends_on
+        if self.subscription_id is None:
+            return False
+        return self.subscription is None or not self.subscription.has_ended(today)
 
     def is_granted(self, today: date) -> bool:
         """Whether the add-on is free of charge on the account's local date `today`."""

@@ -6,8 +6,8 @@ The account of these stories bought on 30 September 2026, in the period from 20 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from contracts.backoffice import CancelSubscription, ModifySubscription
-from contracts.events import SubscriptionCanceled
+from contracts.backoffice import ActivateAddOn, CancelSubscription, ModifySubscription
+from contracts.events import SubscriptionCanceled, SubscriptionModified
 from contracts.results import Action, Reason
 from services.entitlements.account import Entitlements
 from services.entitlements.schedule import AddOnState
@@ -18,8 +18,10 @@ from tests.entitlements.scenario import (
     SUBSCRIPTION,
     account,
     acme,
+    dollars,
     having,
     purchase,
+    quote,
     refused,
     request,
     staff,
@@ -35,6 +37,7 @@ from tests.entitlements.subscriptions import (
     modified,
     subscription_of,
 )
+from tests.scenario import Scenario
 
 
 def canceled(effective_date: date, **more: Any) -> SubscriptionCanceled:
@@ -91,6 +94,49 @@ def test_who_ended_today_may_buy_today() -> None:
     story = having(subscribed(), staff(CancelSubscription, subscription_id=SUBSCRIPTION, when="now"), purchase())
     assert subscription_of(story).terms_from == TODAY
     assert subscription_of(story).ends_on is None
+
+
+# ----------------------------------------------------------------------------------------------------- a clock set back
+
+
+def canceled_on_the_21st(when: str) -> Scenario[Entitlements]:
+    """Begin a story with a subscription that staff canceled on 21 October, and a clock then set back two days."""
+    story = subscribed()
+    story.now = datetime(2026, 10, 21, 12, tzinfo=UTC)
+    having(story, staff(CancelSubscription, subscription_id=SUBSCRIPTION, when=when))
+    story.now -= timedelta(days=2)
+    return story
+
+
+def test_seats_follow_on_no_day_that_an_end_left_behind() -> None:
+    """What ended at once follows nothing by a clock set back: no day is left on which other seats could count."""
+    canceled_on_the_21st("now").when(account(2, licenses=SEVENTY)).then_nothing()
+
+
+def test_an_end_moves_no_day_back() -> None:
+    """Decided by a clock set back, seats count from the day the end was decided on; so does an earlier end."""
+    story = canceled_on_the_21st("end_of_cycle")
+    (seats,) = story.when(account(2, licenses=SEVENTY)).emitted_of(SubscriptionModified)
+    assert (seats.licenses_from, seats.terms_from) == (date(2026, 10, 21), date(2026, 11, 20))
+    (end,) = story.when(staff(CancelSubscription, subscription_id=SUBSCRIPTION, when="now")).emitted_of(
+        SubscriptionCanceled
+    )
+    assert end.effective_date == date(2026, 10, 21)
+
+
+def test_what_ended_at_once_ends_no_earlier() -> None:
+    """A second cancellation by a clock set back is refused: it would give back days that were used."""
+    story = canceled_on_the_21st("now").when(staff(CancelSubscription, subscription_id=SUBSCRIPTION, when="now"))
+    then_refused(story, Reason.CHANGE_NOT_ALLOWED)
+
+
+def test_what_never_began_follows_nothing() -> None:
+    """Canceled before its first day, a subscription has no day on which other seats could count."""
+    offer = staff(ActivateAddOn, unit_price=dollars(1500), effective_date="2026-11-01")
+    story = having(acme(sales_managed=True), quote(), offer)
+    subscription_id = story.document.add_ons[ADD_ON].subscription_id
+    having(story, staff(CancelSubscription, subscription_id=subscription_id, when="now"))
+    story.when(account(2, sales_managed=True, licenses=SEVENTY)).then_nothing()
 
 
 # -------------------------------------------------------------------------------------------- state of an older release

@@ -44,17 +44,17 @@ def _changes(
 ) -> Iterator[SubscriptionModified | SubscriptionCanceled]:
     for add_on, has in sorted(state.document.add_ons.items()):
         subscription = has.subscription
-        if has.subscription_id is None or subscription is None:
+        if subscription is None:
             continue
         if after.status != "closed":
             terms = _followed(subscription, before, after, catalog.add_ons.get(add_on), now)
             if terms is not None:
-                yield _modified(state.account_id, add_on, has.subscription_id, subscription, terms, now)
+                yield _modified(state.account_id, add_on, subscription, terms, now)
         elif subscription.ends_on is None:
             yield SubscriptionCanceled(
                 account_id=state.account_id,
                 add_on=add_on,
-                subscription_id=has.subscription_id,
+                subscription_id=subscription.id,
                 canceled_at=now,
                 effective_date=subscription.at(now).next_from,
                 cause="account_closed",
@@ -94,13 +94,13 @@ def _at_list_price(terms: Terms, present: Present, after: AccountFacts, add_on: 
 
 
 def _modified(
-    account_id: str, add_on: str, subscription_id: str, subscription: Subscription, terms: Terms, now: datetime
+    account_id: str, add_on: str, subscription: Subscription, terms: Terms, now: datetime
 ) -> SubscriptionModified:
     present = subscription.at(now)
     return SubscriptionModified(
         account_id=account_id,
         add_on=add_on,
-        subscription_id=subscription_id,
+        subscription_id=subscription.id,
         modified_at=now,
         licenses=terms.licenses,
         licenses_from=present.day,

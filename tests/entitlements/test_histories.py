@@ -35,7 +35,7 @@ from contracts.events import (
 )
 from contracts.payload import Payload
 from contracts.results import Action
-from services.entitlements.account import Entitlements
+from services.entitlements.account import UNTOUCHED, Entitlements
 from services.runtime.decision import Accepted, Message, Rejected, Row, State
 from tests.entitlements.scenario import (
     ACCOUNT,
@@ -203,8 +203,8 @@ class AYear(RuleBasedStateMachine):
         self.story.now += timedelta(days=days)
 
     def _latest(self, add_on: str) -> str:
-        has = self.story.document.add_ons.get(add_on)
-        return (has.subscription_id if has is not None else None) or "s-unknown"
+        subscription = self.story.document.add_ons.get(add_on, UNTOUCHED).subscription
+        return subscription.id if subscription is not None else "s-unknown"
 
     def _fact(self, fact: Message) -> None:
         self.story.when(fact)

@@ -6,11 +6,10 @@ The account of these stories bought on 30 September 2026, in the period from 20 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from contracts.backoffice import ActivateAddOn, CancelSubscription, ModifySubscription
+from contracts.backoffice import ActivateAddOn, CancelSubscription
 from contracts.events import SubscriptionCanceled, SubscriptionModified
-from contracts.results import Action, Reason
+from contracts.results import Reason
 from services.entitlements.account import Entitlements
-from services.entitlements.schedule import AddOnState
 from tests.entitlements.scenario import (
     ACCOUNT,
     ADD_ON,
@@ -22,7 +21,6 @@ from tests.entitlements.scenario import (
     having,
     purchase,
     quote,
-    refused,
     request,
     staff,
     subscribed,
@@ -85,7 +83,7 @@ def test_after_its_end_an_add_on_is_new_again() -> None:
         then_refused(story.when(command), Reason.ALREADY_PURCHASED)
     story.now += timedelta(seconds=1)
     having(story, request(), purchase())
-    assert story.document.add_ons[ADD_ON].subscription_id != SUBSCRIPTION
+    assert subscription_of(story).id != SUBSCRIPTION
     assert subscription_of(story).terms_from == NEXT
 
 
@@ -134,35 +132,5 @@ def test_what_never_began_follows_nothing() -> None:
     """Canceled before its first day, a subscription has no day on which other seats could count."""
     offer = staff(ActivateAddOn, unit_price=dollars(1500), effective_date="2026-11-01")
     story = having(acme(sales_managed=True), quote(), offer)
-    subscription_id = story.document.add_ons[ADD_ON].subscription_id
-    having(story, staff(CancelSubscription, subscription_id=subscription_id, when="now"))
+    having(story, staff(CancelSubscription, subscription_id=subscription_of(story).id, when="now"))
     story.when(account(2, sales_managed=True, licenses=SEVENTY)).then_nothing()
-
-
-# -------------------------------------------------------------------------------------------- state of an older release
-
-
-def test_a_subscription_without_terms_stays_as_it_is() -> None:
-    """What was stored before terms were kept is purchased, follows nothing, and staff are told what to do."""
-    story = acme()
-    story.given(account(2))
-    document = story.document.model_copy(update={"add_ons": {ADD_ON: AddOnState(subscription_id="s-1")}})
-    story._document = document.model_dump_json(exclude_none=True).encode()
-    then_refused(story.when(purchase()), Reason.ALREADY_PURCHASED)
-    story.when(account(3, licenses=SEVENTY)).then_nothing()
-    story.when(account(4, status="closed")).then_nothing()
-    for command in (
-        staff(CancelSubscription, subscription_id="s-1", when="now"),
-        staff(ModifySubscription, subscription_id="s-1", licenses={"standard": 1}),
-    ):
-        then_refused(story.when(command), Reason.CHANGE_NOT_ALLOWED)
-        assert "rebuild" in refused(story).message
-
-
-def test_a_document_of_the_first_release_still_loads() -> None:
-    """What the first release stored is read, with everything it did not know at its default."""
-    stored = {"account": None, "add_ons": {ADD_ON: {"subscription_id": "s-1", "quote_id": "q-1"}}}
-    has = Entitlements.model_validate(stored).add_ons[ADD_ON]
-    assert has == AddOnState(subscription_id="s-1", quote_id="q-1")
-    assert has.is_purchased(date.max)
-    assert Action.SUBSCRIBE_NOW not in refused(acme().given(purchase()).when(purchase())).allowed_instead

@@ -1,7 +1,7 @@
 """Whether what a service has in Redis is what the log says: account by account, with the answers, timers and gaps.
 
 A timer that comes later than its account's document says was put off after a failure, and is no difference. Values are
-compared, not bytes: what an earlier release wrote without a newer field's default is the same.
+compared, not bytes.
 """
 
 import json

@@ -32,14 +32,12 @@ from contracts.events import (
 )
 from services.entitlements.offers import AccountFacts
 from services.entitlements.policy import Situation
-from services.entitlements.schedule import AddOnState, Subscription
+from services.entitlements.schedule import AddOnState, Quote, Subscription, Trial
 from services.runtime.decision import Document, Message, Row, State
 
 TRIAL_NOTICE: Final = "trial_notice"
 TRIAL_END: Final = "trial_end"
 QUOTE_END: Final = "quote_end"
-NOBODY_KNOWN: Final = Person(user_id="unknown", role="owner")
-"""Who asked for a quote that was stored before its requester was: only Owners ask for quotes."""
 
 
 class Entitlements(Document):
@@ -63,7 +61,7 @@ class FeatureRequest(Row):
     """A member asked for an add-on: row `request:<add-on>:<user id>`. It is open while its round is the add-on's."""
 
     requested_at: datetime
-    round: int = 0
+    round: int
 
 
 Known = State[Entitlements]
@@ -109,38 +107,39 @@ def person(state: Known, user_id: str) -> Person:
 
 
 def trial_ended(
-    state: Known,
+    account_id: str,
     add_on: str,
+    trial: Trial,
     ended_at: datetime,
     reason: Literal["expired", "purchased", "back_office"],
     by: Staff | None = None,
 ) -> TrialEnded:
     """Say that the trial of an add-on is over."""
-    starter = _has(state, add_on).trial_started_by
     return TrialEnded(
-        account_id=state.account_id, add_on=add_on, ended_at=ended_at, reason=reason, started_by=starter, by=by
+        account_id=account_id, add_on=add_on, ended_at=ended_at, reason=reason, started_by=trial.started_by, by=by
     )
 
 
 def ending_trial(state: Known, purchased: AddOnPurchased) -> tuple[TrialEnded | AddOnPurchased, ...]:
     """Return a purchase behind the end of the trial that runs at its moment, if one does."""
     add_on, at = purchased.add_on, purchased.purchased_at
-    if not _has(state, add_on).trial_is_active(at):
+    trial = _has(state, add_on).running_trial(at)
+    if trial is None:
         return (purchased,)
-    return trial_ended(state, add_on, at, "purchased", purchased.by), purchased
+    return trial_ended(state.account_id, add_on, trial, at, "purchased", purchased.by), purchased
 
 
 def quote_expired(state: Known, add_on: str) -> tuple[QuoteExpired, ...]:
-    """Say that the quote for an add-on expired, at the instant it did; nothing when there is none that can."""
-    has = _has(state, add_on)
-    if has.quote_id is None or has.quote_expires_at is None:
+    """Say that the quote for an add-on expired, at the instant it did; nothing when there is none."""
+    quote = _has(state, add_on).quote
+    if quote is None:
         return ()
     expired = QuoteExpired(
         account_id=state.account_id,
         add_on=add_on,
-        quote_id=has.quote_id,
-        requested_by=has.quote_requested_by or NOBODY_KNOWN,
-        expired_at=has.quote_expires_at,
+        quote_id=quote.id,
+        requested_by=quote.requested_by,
+        expired_at=quote.expires_at,
     )
     return (expired,)
 
@@ -160,9 +159,9 @@ def with_event(state: Known, event: Message, catalog: Catalog) -> Known:
         case FeatureRequested() | FeatureDeclined():
             return _with_requests(state, event)
         case TrialStarted() | TrialExtended() | TrialEndingSoon() | TrialEnded():
-            changes = _of_trial(event, catalog)
+            changes = {"trial": _trial_after(_has(state, event.add_on).trial, event, catalog)}
         case QuoteRequested() | QuoteDeclined() | QuoteExpired():
-            changes = _of_quote(event, catalog)
+            changes = {"quote": _quote_of(event, catalog)}
         case AddOnPurchased() | SubscriptionModified() | SubscriptionCanceled():
             changes = _of_subscription(_has(state, event.add_on), event)
         case AddOnGranted():
@@ -172,24 +171,22 @@ def with_event(state: Known, event: Message, catalog: Catalog) -> Known:
     return _with_add_on(state, event.add_on, **changes)
 
 
-_NO_QUOTE: Final[Mapping[str, None]] = MappingProxyType(
-    {"quote_id": None, "quote_requested_by": None, "quote_expires_at": None}
-)
-
-
-def _of_trial(event: TrialStarted | TrialExtended | TrialEndingSoon | TrialEnded, catalog: Catalog) -> dict[str, Any]:
+def _trial_after(
+    trial: Trial | None, event: TrialStarted | TrialExtended | TrialEndingSoon | TrialEnded, catalog: Catalog
+) -> Trial | None:
+    if isinstance(event, TrialStarted):
+        notice_at = _notice_at(event.add_on, event.ends_at, event.started_at, catalog)
+        return Trial(started_by=event.started_by, ends_at=event.ends_at, notice_at=notice_at)
+    changes: dict[str, datetime | None]
     match event:
-        case TrialStarted():
-            changes = {"trial_started_at": event.started_at, "trial_started_by": event.started_by}
-            notice_at = _notice_at(event.add_on, event.ends_at, event.started_at, catalog)
-            return {**changes, "trial_ends_at": event.ends_at, "trial_notice_at": notice_at}
         case TrialExtended():
             notice_at = _notice_at(event.add_on, event.ends_at, event.extended_at, catalog)
-            return {"trial_ends_at": event.ends_at, "trial_notice_at": notice_at}
+            changes = {"ends_at": event.ends_at, "notice_at": notice_at}
         case TrialEndingSoon():
-            return {"trial_notice_at": None}
+            changes = {"notice_at": None}
         case TrialEnded():
-            return {"trial_ended_at": event.ended_at, "trial_notice_at": None}
+            changes = {"ended_at": event.ended_at, "notice_at": None}
+    return trial and trial.model_copy(update=changes)
 
 
 def _notice_at(add_on: str, ends_at: datetime, decided_at: datetime, catalog: Catalog) -> datetime | None:
@@ -201,11 +198,11 @@ def _notice_at(add_on: str, ends_at: datetime, decided_at: datetime, catalog: Ca
     return notice_at if notice_at > decided_at else None
 
 
-def _of_quote(event: QuoteRequested | QuoteDeclined | QuoteExpired, catalog: Catalog) -> Mapping[str, Any]:
+def _quote_of(event: QuoteRequested | QuoteDeclined | QuoteExpired, catalog: Catalog) -> Quote | None:
     if not isinstance(event, QuoteRequested):
-        return _NO_QUOTE
+        return None
     expires_at = event.requested_at + timedelta(days=catalog.quote_valid_days)
-    return {"quote_id": event.quote_id, "quote_requested_by": event.requested_by, "quote_expires_at": expires_at}
+    return Quote(id=event.quote_id, requested_by=event.requested_by, expires_at=expires_at)
 
 
 def _with_requests(state: Known, event: FeatureRequested | FeatureDeclined) -> Known:
@@ -224,15 +221,14 @@ def _requests_answered(has: AddOnState) -> dict[str, int]:
 def _of_subscription(
     has: AddOnState, event: AddOnPurchased | SubscriptionModified | SubscriptionCanceled
 ) -> Mapping[str, Any]:
+    subscription = has.subscription
     match event:
         case AddOnPurchased():
-            begun = {"subscription_id": event.subscription_id, "subscription": Subscription.of(event)}
-            return {**begun, **_requests_answered(has), **_NO_QUOTE}
-        case SubscriptionModified() if has.subscription is not None:
-            return {"subscription": has.subscription.modified(event)}
-        case SubscriptionCanceled() if has.subscription is not None:
-            return {"subscription": has.subscription.model_copy(update={"ends_on": event.effective_date})}
-    return {}  # of a subscription whose terms were never kept; nothing is decided about one
+            return {"subscription": Subscription.of(event), "quote": None, **_requests_answered(has)}
+        case SubscriptionModified():
+            return {"subscription": subscription and subscription.modified(event)}
+        case SubscriptionCanceled():
+            return {"subscription": subscription and subscription.ended(event)}
 
 
 def _has(state: Known, add_on: str) -> AddOnState:
@@ -255,15 +251,13 @@ def _with_state_of(state: Known, add_on: str, changed: AddOnState) -> Known:
 
 
 def _timers(add_on: str, has: AddOnState) -> dict[str, datetime | None]:
-    """Return the timers of an add-on by name, None for one that must not be set.
-
-    A trial that was stored without who started it, by a release without timers, runs out without a word.
-    """
-    runs = has.trial_ended_at is None and has.trial_started_by is not None
+    """Return the timers of an add-on by name, None for one that must not be set."""
+    trial, quote = has.trial, has.quote
+    runs = trial is not None and trial.ended_at is None
     return {
-        f"{TRIAL_NOTICE}:{add_on}": _whole_milliseconds(has.trial_notice_at if runs else None),
-        f"{TRIAL_END}:{add_on}": _whole_milliseconds(has.trial_ends_at if runs else None),
-        f"{QUOTE_END}:{add_on}": _whole_milliseconds(has.quote_expires_at),
+        f"{TRIAL_NOTICE}:{add_on}": _whole_milliseconds(trial.notice_at) if trial and runs else None,
+        f"{TRIAL_END}:{add_on}": _whole_milliseconds(trial.ends_at) if trial and runs else None,
+        f"{QUOTE_END}:{add_on}": _whole_milliseconds(quote.expires_at) if quote else None,
     }
 
 

@@ -40,7 +40,7 @@ from contracts.events import (
 from contracts.identity import derive_id
 from contracts.payload import Payload
 from contracts.results import Reason
-from services.entitlements.account import NOBODY_KNOWN, UNTOUCHED, Known, ending_trial, trial_ended
+from services.entitlements.account import UNTOUCHED, Known, ending_trial, trial_ended
 from services.entitlements.offers import QUOTED, AccountFacts, terms_wanted
 from services.entitlements.schedule import AddOnState, Subscription
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Rejected
@@ -120,7 +120,9 @@ def _outcome(case: _Case, command: _OfAddOn | _OfSubscription) -> _Outcome:
 def _subscribed(state: Known, subscription_id: str) -> str | None:
     """Return the add-on of a subscription, the latest of that add-on; a few comparisons, as the catalog bounds them."""
     add_ons = state.document.add_ons.items()
-    return next((add_on for add_on, has in add_ons if has.subscription_id == subscription_id), None)
+    return next(
+        (add_on for add_on, has in add_ons if has.subscription and has.subscription.id == subscription_id), None
+    )
 
 
 def _not_allowed(sentence: str) -> Rejected:
@@ -131,10 +133,10 @@ def _not_allowed(sentence: str) -> Rejected:
 
 
 def _activate(case: _Case, command: ActivateAddOn) -> _Outcome:
-    has, account = case.has, case.account
+    quote, account = case.has.open_quote(case.now), case.account
     if case.is_purchased:
         return Rejected(Reason.ALREADY_PURCHASED, f"The account already has {case.name}: modify its subscription.")
-    if not has.quote_is_open(case.now):
+    if quote is None:
         return _no_quote(case)
     if account.status != "active":
         return Rejected(Reason.ACCOUNT_NOT_ACTIVE, "The account is not active: have it reactivated first.")
@@ -146,11 +148,11 @@ def _activate(case: _Case, command: ActivateAddOn) -> _Outcome:
         account_id=command.account_id,
         add_on=command.add_on,
         subscription_id=derive_id(command.account_id, case.cause.id, "subscription"),
-        purchased_by=has.quote_requested_by or NOBODY_KNOWN,
+        purchased_by=quote.requested_by,
         purchased_at=case.now,
         effective_date=first,
         terms=Terms(
-            price_version=f"{QUOTED}{command.reference or has.quote_id}",
+            price_version=f"{QUOTED}{command.reference or quote.id}",
             unit_price=command.unit_price,
             frequency=command.frequency or account.frequency,
             licenses=command.licenses or account.licenses,
@@ -159,7 +161,7 @@ def _activate(case: _Case, command: ActivateAddOn) -> _Outcome:
             cycle_anchor=account.cycle_anchor,
         ),
         origin="quote",
-        quote_id=has.quote_id,
+        quote_id=quote.id,
         reference=command.reference,
         by=command.staff,
     )
@@ -178,13 +180,14 @@ def _start_refusal(case: _Case, command: ActivateAddOn, first: date) -> Rejected
 
 
 def _decline(case: _Case, command: DeclineQuote) -> _Outcome:
-    if case.has.quote_id is None or not case.has.quote_is_open(case.now):
+    quote = case.has.open_quote(case.now)
+    if quote is None:
         return _no_quote(case)
     declined = QuoteDeclined(
         account_id=command.account_id,
         add_on=command.add_on,
-        quote_id=case.has.quote_id,
-        requested_by=case.has.quote_requested_by or NOBODY_KNOWN,
+        quote_id=quote.id,
+        requested_by=quote.requested_by,
         declined_at=case.now,
         by=command.staff,
     )
@@ -196,11 +199,11 @@ def _no_quote(case: _Case) -> Rejected:
 
 
 def _extend(case: _Case, command: ExtendTrial) -> _Outcome:
-    ends_at = case.has.trial_ends_at
-    if ends_at is None or not case.has.trial_is_active(case.now):
+    trial = case.has.running_trial(case.now)
+    if trial is None:
         return _no_trial(case)
-    if command.ends_at <= ends_at:
-        return _not_allowed(f"The trial already lasts until {ends_at:%Y-%m-%d %H:%M} UTC: state a later end.")
+    if command.ends_at <= trial.ends_at:
+        return _not_allowed(f"The trial already lasts until {trial.ends_at:%Y-%m-%d %H:%M} UTC: state a later end.")
     if command.ends_at - case.now > _A_YEAR:
         return _not_allowed("A trial ends within a year: state an earlier end.")
     later = command.ends_at.astimezone(UTC)
@@ -211,9 +214,10 @@ def _extend(case: _Case, command: ExtendTrial) -> _Outcome:
 
 
 def _end(case: _Case, command: EndTrial) -> _Outcome:
-    if not case.has.trial_is_active(case.now):
+    trial = case.has.running_trial(case.now)
+    if trial is None:
         return _no_trial(case)
-    return (trial_ended(case.state, command.add_on, case.now, "back_office", command.staff),)
+    return (trial_ended(command.account_id, command.add_on, trial, case.now, "back_office", command.staff),)
 
 
 def _no_trial(case: _Case) -> Rejected:
@@ -237,7 +241,7 @@ def _grant(case: _Case, command: GrantAddOn) -> _Outcome:
 def _change(case: _Case, command: _OfSubscription) -> _Outcome:
     subscription = case.has.subscription
     if subscription is None:
-        return _not_allowed("Its terms were not kept by an earlier release: rebuild entitlements from the log first.")
+        raise LookupError("the case is not that of the subscription's add-on")
     if isinstance(command, ModifySubscription):
         return _modify(case, command, subscription)
     return _cancel(case, command, subscription)

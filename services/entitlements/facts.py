@@ -5,7 +5,8 @@
     MemberUpdated   -> nothing but remembered
 
 A subscription follows what changed from one fact to the next, so what staff agreed otherwise stays until the account
-changes that very thing. Its seats do not follow while staff set them, and its price never once staff set that.
+changes that very thing. Its seats do not follow while staff set them, and its price never once staff set that. Whether
+it has ended is told by its own days, which neither the account's zone nor a clock set back moves.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ from datetime import datetime
 
 from contracts.accounts import AccountUpdated, MemberUpdated
 from contracts.catalog import AddOn, Catalog
-from contracts.cycles import local_date
 from contracts.events import SubscriptionCanceled, SubscriptionModified, Terms
 from services.entitlements.account import Known, Member, member_row
 from services.entitlements.offers import AccountFacts, billed_as, is_negotiated, with_licenses
@@ -44,19 +44,17 @@ def _changes(
 ) -> Iterator[SubscriptionModified | SubscriptionCanceled]:
     for add_on, has in sorted(state.document.add_ons.items()):
         subscription = has.subscription
-        if has.subscription_id is None or subscription is None:
-            continue
-        if not has.is_purchased(local_date(now, after.timezone)):
+        if subscription is None:
             continue
         if after.status != "closed":
             terms = _followed(subscription, before, after, catalog.add_ons.get(add_on), now)
             if terms is not None:
-                yield _modified(state.account_id, add_on, has.subscription_id, subscription, terms, now)
+                yield _modified(state.account_id, add_on, subscription, terms, now)
         elif subscription.ends_on is None:
             yield SubscriptionCanceled(
                 account_id=state.account_id,
                 add_on=add_on,
-                subscription_id=has.subscription_id,
+                subscription_id=subscription.id,
                 canceled_at=now,
                 effective_date=subscription.at(now).next_from,
                 cause="account_closed",
@@ -68,6 +66,8 @@ def _followed(
 ) -> Terms | None:
     """Return the terms of the next period, seats included; None when nothing changes for the subscription."""
     present = subscription.at(now)
+    if subscription.has_ended(present.day):
+        return None
     licenses = present.terms.licenses
     if subscription.follows_account and after.licenses != before.licenses:
         licenses = after.licenses
@@ -94,13 +94,13 @@ def _at_list_price(terms: Terms, present: Present, after: AccountFacts, add_on: 
 
 
 def _modified(
-    account_id: str, add_on: str, subscription_id: str, subscription: Subscription, terms: Terms, now: datetime
+    account_id: str, add_on: str, subscription: Subscription, terms: Terms, now: datetime
 ) -> SubscriptionModified:
     present = subscription.at(now)
     return SubscriptionModified(
         account_id=account_id,
         add_on=add_on,
-        subscription_id=subscription_id,
+        subscription_id=subscription.id,
         modified_at=now,
         licenses=terms.licenses,
         licenses_from=present.day,

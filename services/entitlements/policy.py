@@ -75,7 +75,7 @@ class Situation:
     @property
     def is_purchased(self) -> bool:
         """Whether the account has the add-on today; a local date is only worked out for what was ever purchased."""
-        return self.has.subscription_id is not None and self.has.is_purchased(self.today)
+        return self.has.subscription is not None and self.has.is_purchased(self.today)
 
     @property
     def is_granted(self) -> bool:
@@ -144,7 +144,7 @@ def member_refusal(situation: Situation, *, permitted: bool) -> Reason | None:
 def _purchase_refusal(situation: Situation, expected: Money | None, promise: str | None) -> Reason | None:
     # An open quote refuses a purchase only while the account still needs one: it may have come to buy at list price.
     if isinstance(situation.offer, QuoteCause):
-        return Reason.QUOTE_PENDING if situation.has.quote_is_open(situation.now) else Reason.QUOTE_REQUIRED
+        return Reason.QUOTE_PENDING if situation.has.open_quote(situation.now) else Reason.QUOTE_REQUIRED
     account = situation.known_account
     if not account.payment_method_on_file:
         return Reason.PAYMENT_METHOD_REQUIRED
@@ -156,15 +156,15 @@ def _purchase_refusal(situation: Situation, expected: Money | None, promise: str
 
 
 def _quote_refusal(situation: Situation) -> Reason | None:
-    if situation.has.quote_is_open(situation.now):
+    if situation.has.open_quote(situation.now):
         return Reason.QUOTE_PENDING
     return Reason.QUOTE_NOT_OFFERED if isinstance(situation.offer, ListPrice) else None
 
 
 def _trial_refusal(situation: Situation) -> Reason | None:
-    if situation.has.trial_started_at is None:
+    if situation.has.trial is None:
         return Reason.CHANGE_NOT_ALLOWED if situation.is_granted else None  # the one trial is not to be wasted
-    return Reason.TRIAL_ACTIVE if situation.has.trial_is_active(situation.now) else Reason.TRIAL_ALREADY_USED
+    return Reason.TRIAL_ACTIVE if situation.has.running_trial(situation.now) else Reason.TRIAL_ALREADY_USED
 
 
 _ASK: Final[Mapping[Reason, Ask]] = MappingProxyType(
@@ -241,8 +241,8 @@ def sentence(situation: Situation, action: Action, reason: Reason, *, expected: 
             return f"{add_on} needs a quote, because {why}: request one from your account manager."
         case Reason.PRICE_CHANGED if expected is not None:
             return f"The price of {add_on} {_price_difference(situation, expected)}: check it and subscribe again."
-    ends_at, until = situation.has.trial_ends_at, situation.has.granted_until
-    trial_end = f"{ends_at:%Y-%m-%d %H:%M} UTC" if ends_at else "its end"
+    trial, until = situation.has.trial, situation.has.granted_until
+    trial_end = f"{trial.ends_at:%Y-%m-%d %H:%M} UTC" if trial else "its end"
     return SENTENCES[reason].format(add_on=add_on, trial_end=trial_end, granted_until=until)
 
 

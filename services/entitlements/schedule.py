@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from contracts.cycles import cycle_containing, local_date
-from contracts.events import AddOnPurchased, Person, SubscriptionModified, Terms
+from contracts.events import AddOnPurchased, Person, SubscriptionCanceled, SubscriptionModified, Terms
 from contracts.payload import Value
 
 
@@ -37,10 +37,11 @@ class Present(NamedTuple):
 class Subscription(Value):
     """What was agreed: `terms` in force from `terms_from` on, and those announced for `next_from`.
 
-    `licenses_from` is the day the latest change was decided; the seats of all terms are those since then. `ends_on` is
-    the first local day without the add-on.
+    `licenses_from` is the day the latest change or the end was decided; the seats of all terms are those since then.
+    `ends_on` is the first local day without the add-on.
     """
 
+    id: str
     terms: Terms
     terms_from: date
     licenses_from: date
@@ -53,7 +54,7 @@ class Subscription(Value):
     def of(cls, event: AddOnPurchased) -> "Subscription":
         """Begin a subscription on its first billed day."""
         day = event.effective_date
-        return cls(terms=event.terms, terms_from=day, licenses_from=day)
+        return cls(id=event.subscription_id, terms=event.terms, terms_from=day, licenses_from=day)
 
     def at(self, now: datetime) -> Present:
         """Return what holds at an instant: before the first day what will hold then."""
@@ -76,6 +77,7 @@ class Subscription(Value):
         terms = present.terms.model_copy(update={"licenses": event.licenses})
         announced = event.terms if event.terms != terms else None
         return Subscription(
+            id=self.id,
             terms=terms,
             terms_from=present.terms_from,
             licenses_from=event.licenses_from,
@@ -85,50 +87,65 @@ class Subscription(Value):
             ends_on=self.ends_on,
         )
 
+    def ended(self, event: SubscriptionCanceled) -> "Subscription":
+        """End; the day on which that was decided is one no later change goes behind."""
+        day = self.at(event.canceled_at).day
+        return self.model_copy(update={"ends_on": event.effective_date, "licenses_from": day})
+
+    def has_ended(self, day: date) -> bool:
+        """Whether it covers neither the local date `day` nor a later one."""
+        return self.ends_on is not None and day >= self.ends_on
+
 
 def _present(terms: Terms, terms_from: date, day: date) -> Present:
     return Present(terms, terms_from, day, None, cycle_containing(terms.cycle_anchor, terms.frequency, day).end)
 
 
+class Trial(Value):
+    """A trial, running or over: `ends_at` is its first moment without access, `notice_at` when that is to be told."""
+
+    started_by: Person
+    ends_at: datetime
+    notice_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class Quote(Value):
+    """A quote that waits for its answer: `expires_at` is its first moment without."""
+
+    id: str
+    requested_by: Person
+    expires_at: datetime
+
+
 class AddOnState(Value):
-    """What an account has of one add-on. Once a trial has started it counts as used, whatever becomes of it.
+    """What an account has of one add-on.
 
-    `subscription` stays after its end, until the next. It is None beside an id, `trial_started_by` beside a trial, and
-    `quote_expires_at` beside a quote, where a release stored them that did not keep those.
-
-    `requests_open` counts the feature requests of the round `requests_round`; a purchase or a refusal ends a round.
+    `subscription` stays after its end, until the next. `trial` stays for ever: once one has started it counts as used,
+    whatever becomes of it. `requests_open` counts the feature requests of the round `requests_round`; a purchase or a
+    refusal ends a round.
     """
 
-    subscription_id: str | None = None
     subscription: Subscription | None = None
-    trial_started_at: datetime | None = None
-    trial_ends_at: datetime | None = None
-    trial_ended_at: datetime | None = None
-    trial_started_by: Person | None = None
-    trial_notice_at: datetime | None = None
-    quote_id: str | None = None
-    quote_requested_by: Person | None = None
-    quote_expires_at: datetime | None = None
+    trial: Trial | None = None
+    quote: Quote | None = None
     granted_until: date | None = None
     requests_open: int = 0
     requests_round: int = 0
 
     def is_purchased(self, today: date) -> bool:
         """Whether the account has a subscription, or will have, on its local date `today`."""
-        return self.subscription_id is not None and not self._has_ended(today)
-
-    def _has_ended(self, today: date) -> bool:
-        ends_on = self.subscription.ends_on if self.subscription is not None else None
-        return ends_on is not None and today >= ends_on
+        return self.subscription is not None and not self.subscription.has_ended(today)
 
     def is_granted(self, today: date) -> bool:
         """Whether the add-on is free of charge on the account's local date `today`."""
         return self.granted_until is not None and today < self.granted_until
 
-    def trial_is_active(self, now: datetime) -> bool:
-        """Whether the trial runs: `trial_ends_at` is its first moment without access."""
-        return self.trial_ends_at is not None and self.trial_ended_at is None and now < self.trial_ends_at
+    def running_trial(self, now: datetime) -> Trial | None:
+        """Return the trial that gives access now."""
+        trial = self.trial
+        return trial if trial is not None and trial.ended_at is None and now < trial.ends_at else None
 
-    def quote_is_open(self, now: datetime) -> bool:
-        """Whether a quote waits for its answer: `quote_expires_at` is its first moment without."""
-        return self.quote_id is not None and (self.quote_expires_at is None or now < self.quote_expires_at)
+    def open_quote(self, now: datetime) -> Quote | None:
+        """Return the quote that can still be answered now."""
+        return self.quote if self.quote is not None and now < self.quote.expires_at else None

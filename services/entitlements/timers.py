@@ -18,6 +18,7 @@ from contracts.identity import derive_id
 from contracts.payload import Payload
 from services.entitlements.account import QUOTE_END, TRIAL_NOTICE, Known, quote_expired, trial_ended
 from services.entitlements.offers import offer_to, terms_of
+from services.entitlements.schedule import Trial
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, TimerDue
 
 
@@ -32,43 +33,42 @@ def decide(state: Known, timer: TimerDue, cause: Cause, catalog: Catalog, now: d
     has = state.document.add_ons[add_on]
     if kind == QUOTE_END:
         return Accepted(quote_expired(state, add_on))
-    if has.trial_ends_at is None or has.trial_started_by is None:
+    if has.trial is None:
         return Ignored(f"timer {timer.name} is of no concern: there is no trial")
-    if kind != TRIAL_NOTICE or has.trial_ends_at <= now:  # a notice that comes after the end is the end itself
-        return Accepted(_end(state, add_on, has.trial_ends_at, cause, catalog))
+    trial = has.trial
+    if kind != TRIAL_NOTICE or trial.ends_at <= now:  # a notice that comes after the end is the end itself
+        return Accepted(_end(state, add_on, trial, cause, catalog))
     soon = TrialEndingSoon(
-        account_id=state.account_id, add_on=add_on, started_by=has.trial_started_by, ends_at=has.trial_ends_at
+        account_id=state.account_id, add_on=add_on, started_by=trial.started_by, ends_at=trial.ends_at
     )
     return Accepted((soon,))
 
 
-def _end(state: Known, add_on: str, ends_at: datetime, cause: Cause, catalog: Catalog) -> tuple[Payload, ...]:
-    ended = trial_ended(state, add_on, ends_at, "expired")
-    purchased = _conversion(state, add_on, ends_at, cause, catalog)
+def _end(state: Known, add_on: str, trial: Trial, cause: Cause, catalog: Catalog) -> tuple[Payload, ...]:
+    ended = trial_ended(state.account_id, add_on, trial, trial.ends_at, "expired")
+    purchased = _conversion(state, add_on, trial, cause, catalog)
     return (ended,) if purchased is None else (ended, purchased)
 
 
-def _conversion(
-    state: Known, add_on_id: str, ends_at: datetime, cause: Cause, catalog: Catalog
-) -> AddOnPurchased | None:
+def _conversion(state: Known, add_on_id: str, trial: Trial, cause: Cause, catalog: Catalog) -> AddOnPurchased | None:
     """Return the purchase that a trial ends in; None when it lapses."""
     account, add_on = state.document.account, catalog.add_ons.get(add_on_id)
     if account is None or add_on is None or add_on.after_trial != "convert":
         return None
-    has, today = state.document.add_ons[add_on_id], local_date(ends_at, account.timezone)
+    has, today = state.document.add_ons[add_on_id], local_date(trial.ends_at, account.timezone)
     if account.status != "active" or not account.payment_method_on_file:
         return None
-    if has.is_purchased(today) or has.is_granted(today) or has.trial_started_by is None:
+    if has.is_purchased(today) or has.is_granted(today):
         return None
-    offer = offer_to(account, add_on, catalog, ends_at.date())
+    offer = offer_to(account, add_on, catalog, trial.ends_at.date())
     if not isinstance(offer, ListPrice):
         return None
     return AddOnPurchased(
         account_id=state.account_id,
         add_on=add_on_id,
         subscription_id=derive_id(state.account_id, cause.id, "subscription"),
-        purchased_by=has.trial_started_by,
-        purchased_at=ends_at,
+        purchased_by=trial.started_by,
+        purchased_at=trial.ends_at,
         effective_date=today,
         terms=terms_of(account, offer),
         origin="trial",

@@ -41,18 +41,18 @@ class Notice(Value):
             return str(self.data["invoice_number"])
         return str(self.data["quote_id" if self.template is Template.QUOTE_REQUESTED else "add_on"])
 
+    @property
+    def key(self) -> str:
+        """Where it is held: an invoice has a place of its own, of others the newest about an add-on is the true one."""
+        about = self.subject if self.template in _INVOICES else self.data["add_on"]
+        return f"{self.template}:{about}"
+
 
 class Held(Notice):
     """A notice that waits for its readers: the Owners if `to_owners`, and `person` until they were told."""
 
     person: Person | None = None
     to_owners: bool = True
-
-    @property
-    def key(self) -> str:
-        """Its place in the document: an invoice has its own, of others the newest about an add-on is the true one."""
-        about = self.subject if self.template in _INVOICES else self.data["add_on"]
-        return f"{self.template}:{about}"
 
 
 class Telling(Value):
@@ -249,9 +249,7 @@ def without_told(state: Known, notice: Notice) -> Known:
         case template if template in TELLINGS:
             return state
     held = dict(state.document.held)
-    for key, each in state.document.held.items():
-        if (each.template, each.subject) == (notice.template, notice.subject):
-            del held[key]
-            if each.person is not None and each.to_owners and not state.document.has_owners:
-                held[key] = each.model_copy(update={"person": None})  # the person was told, the Owners are to come
+    told = held.pop(notice.key, None)
+    if told is not None and told.person is not None and told.to_owners and not state.document.has_owners:
+        held[notice.key] = told.model_copy(update={"person": None})  # the person was told, the Owners are to come
     return state.with_document(held=held)

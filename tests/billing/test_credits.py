@@ -11,7 +11,7 @@ from services.billing.proration import recompute
 from services.runtime.decision import Accepted
 from tests.billing.entitled import STAFF, Entitled
 from tests.billing.running import START, Running, credited
-from tests.billing.scenario import billed, invoices, issued, stays_quiet, terms_of
+from tests.billing.scenario import billed, given, invoices, issued, stays_quiet, terms_of
 
 MIDNIGHT = datetime(2026, 10, 20, 4, tzinfo=UTC)
 
@@ -85,6 +85,21 @@ def test_every_charge_of_the_period_is_given_back_from() -> None:
         ("acme-000002", "-40.00 USD", 10, 20),
     ]
     assert str(invoice.total) == "-30.00 USD"
+
+
+def test_each_charge_remembers_its_own_credit() -> None:
+    """Of two charges for the same last days each gives back its own part, and at an earlier end the rest of it."""
+    story = given()
+    story.now = START
+    terms = terms_of(date(2026, 9, 20), price="30.00 USD", seats=(3, 0))
+    has, bought = Entitled.buy("analytics_plus", "sub-1", terms, START)
+    story.given(bought)
+    one_more = has.modify(START + timedelta(days=28), Licenses(standard=4))
+    ends = [has.cancel(START + timedelta(days=days), at_once=True) for days in (29, 28)]
+    story.given(one_more)
+    for end in ends:
+        lines = issued(story.when(end)).lines
+        assert [str(line.amount) for line in lines] == ["-3.00 USD", "-1.00 USD"]
 
 
 def test_an_end_heard_of_late_gives_the_whole_renewal_back() -> None:
@@ -193,17 +208,3 @@ def test_the_end_of_what_is_not_known_is_ignored() -> None:
     running = Running()
     event = running.has.cancel(START, at_once=True).model_copy(update={"subscription_id": "sub-9"})
     assert stays_quiet(running.story.when(event)) == "subscription sub-9 is not known"
-
-
-def test_state_of_the_first_release_is_given_back() -> None:
-    """A purchase stored before charges were kept is credited from the invoice that its row names."""
-    story = Running().after(10)
-    subscription = story.story.document.subscriptions["analytics_plus"]
-    (period,) = subscription.periods
-    charges = tuple(charge.model_copy(update={"number": 0}) for charge in period.charges)
-    old = subscription.model_copy(update={"periods": (period.model_copy(update={"charges": charges}),)})
-    document = story.story.document.model_copy(update={"subscriptions": {"analytics_plus": old}})
-    story.story._document = document.model_dump_json().encode()
-    assert issued(story.canceled()).total == Money.parse("-20.00", "USD")
-    kept = story.story.document.subscriptions["analytics_plus"].periods[0].charges[0]
-    assert (kept.credited, kept.credited_from) == (2_000, date(2026, 9, 30))

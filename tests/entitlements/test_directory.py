@@ -45,7 +45,7 @@ def test_a_stale_member_fact_is_ignored(revision: int) -> None:
 def test_a_newer_account_fact_keeps_what_the_account_has() -> None:
     """Facts of the account system never touch add-ons."""
     story = acme().given(purchase()).when(account(2, status="closed"))
-    assert story.document.add_ons[ADD_ON].subscription_id is not None
+    assert story.document.add_ons[ADD_ON].subscription is not None
     assert story.document.account is not None
     assert story.document.account.status == "closed"
 

@@ -21,7 +21,7 @@ from contracts.backoffice import (
     ModifySubscription,
 )
 from contracts.commands import DeclineFeature, SnoozeFeature
-from contracts.cycles import cycle_containing
+from contracts.cycles import cycle_containing, local_date
 from contracts.events import (
     AddOnPurchased,
     QuoteDeclined,
@@ -35,7 +35,7 @@ from contracts.events import (
 )
 from contracts.payload import Payload
 from contracts.results import Action
-from services.entitlements.account import Entitlements
+from services.entitlements.account import UNTOUCHED, Entitlements
 from services.runtime.decision import Accepted, Message, Rejected, Row, State
 from tests.entitlements.scenario import (
     ACCOUNT,
@@ -203,8 +203,8 @@ class AYear(RuleBasedStateMachine):
         self.story.now += timedelta(days=days)
 
     def _latest(self, add_on: str) -> str:
-        has = self.story.document.add_ons.get(add_on)
-        return (has.subscription_id if has is not None else None) or "s-unknown"
+        subscription = self.story.document.add_ons.get(add_on, UNTOUCHED).subscription
+        return subscription.id if subscription is not None else "s-unknown"
 
     def _fact(self, fact: Message) -> None:
         self.story.when(fact)
@@ -261,7 +261,11 @@ class AYear(RuleBasedStateMachine):
             case SubscriptionCanceled():
                 agreed = self.subscriptions[event.subscription_id]
                 assert agreed.ends_on is None or event.effective_date < agreed.ends_on
-                self.subscriptions[event.subscription_id] = agreed._replace(ends_on=event.effective_date)
+                assert event.effective_date >= agreed.changed
+                # Decided on this day at the earliest, whatever the zone of the terms in force.
+                day = min(event.effective_date, local_date(event.canceled_at, "Etc/GMT+12"))
+                ended = agreed._replace(ends_on=event.effective_date, changed=max(agreed.changed, day))
+                self.subscriptions[event.subscription_id] = ended
             case QuoteRequested():
                 assert event.add_on not in self.open_quotes
                 self.open_quotes[event.add_on] = event.quote_id
@@ -278,7 +282,7 @@ class AYear(RuleBasedStateMachine):
         """Hold a change to the promise: only seats change before `terms_from`, which begins the next period."""
         agreed = self.subscriptions[event.subscription_id]
         day, in_force = event.licenses_from, agreed.on(event.licenses_from)
-        assert agreed.ends_on is None or event.terms_from >= agreed.ends_on
+        assert agreed.ends_on is None or day < agreed.ends_on <= event.terms_from
         assert day >= agreed.changed
         assert event.terms_from == cycle_containing(in_force.cycle_anchor, in_force.frequency, day).end
         assert not [first for first, _ in agreed.terms if day < first < event.terms_from]

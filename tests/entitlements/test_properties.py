@@ -7,12 +7,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from contracts.accounts import BillingFrequency, Licenses
+from contracts.events import Person
 from contracts.results import Action, Reason
 from services.entitlements.account import Entitlements, FeatureRequest, Member, rows_of
 from services.entitlements.offers import AccountFacts
-from services.entitlements.schedule import AddOnState
+from services.entitlements.schedule import AddOnState, Quote, Subscription, Trial
 from services.runtime.decision import Accepted, Cause, Decision, Rejected, State
-from tests.entitlements.scenario import ACCOUNT, ADD_ON, CATALOG, DECIDER, NOW, asks, purchase
+from tests.entitlements.scenario import ACCOUNT, ADD_ON, CATALOG, DECIDER, NOW, SUBSCRIPTION, asks, purchase
+from tests.entitlements.subscriptions import TERMS, TODAY
 
 CAUSE = Cause("cause", "addons.Command.v1")
 SEATS = st.sampled_from([0, 1, 100, 101, 10_000_000])
@@ -35,19 +37,18 @@ members = st.builds(
     role=st.sampled_from(["owner", "owner", "admin", "supervisor", "agent", "wizard", ""]),
     status=st.sampled_from(["active", "active", "removed"]),
 )
-trial_starts = st.integers(-20, 0).map(lambda days: NOW + timedelta(days=days))
+OLGA = Person(user_id="olga", role="owner")
+BOUGHT = Subscription(id=SUBSCRIPTION, terms=TERMS, terms_from=TODAY, licenses_from=TODAY)
+instants = st.integers(-6, 14).map(lambda days: NOW + timedelta(days=days))
+trials = st.builds(Trial, started_by=st.just(OLGA), ends_at=instants, ended_at=st.none() | st.just(NOW))
+quotes = st.builds(Quote, id=st.just("q-1"), requested_by=st.just(OLGA), expires_at=instants)
 
 
 @st.composite
 def add_on_states(draw: st.DrawFn) -> AddOnState:
     """Draw what an account may have of an add-on."""
-    started = draw(st.none() | trial_starts)
     return AddOnState(
-        subscription_id=draw(st.none() | st.just("s-1")),
-        quote_id=draw(st.none() | st.just("q-1")),
-        trial_started_at=started,
-        trial_ends_at=started and started + timedelta(days=14),
-        trial_ended_at=draw(st.none() | st.just(NOW)) if started else None,
+        subscription=draw(st.none() | st.just(BOUGHT)), trial=draw(st.none() | trials), quote=draw(st.none() | quotes)
     )
 
 
@@ -56,7 +57,7 @@ def states(draw: st.DrawFn, account: Any = accounts, who: Any = members) -> Stat
     """Draw an account, its one member and what both have of the add-on."""
     has = draw(st.none() | add_on_states())
     document = Entitlements(account=draw(account), add_ons={} if has is None else {ADD_ON: has})
-    requested = draw(st.none() | st.just(FeatureRequest(requested_at=NOW)))
+    requested = draw(st.none() | st.just(FeatureRequest(requested_at=NOW, round=0)))
     member_row, request_row = rows_of("me", ADD_ON)
     return State(ACCOUNT, document, {member_row: draw(who), request_row: requested})
 
@@ -92,7 +93,7 @@ def test_an_owner_has_exactly_one_way_to_an_add_on(state: State[Entitlements]) -
     is pending and a purchase is refused for it. At most one of the two is accepted, and one is when nothing is missing.
     """
     account, has = state.document.account, state.document.add_ons.get(ADD_ON, AddOnState())
-    assume(account is not None and account.status == "active" and has.subscription_id is None)
+    assume(account is not None and account.status == "active" and has.subscription is None)
     buying, quoting = decide(state, Action.SUBSCRIBE_NOW), decide(state, Action.REQUEST_QUOTE)
 
     subscribe_is_open = reason_of(buying) in {None, Reason.PAYMENT_METHOD_REQUIRED}
@@ -101,7 +102,7 @@ def test_an_owner_has_exactly_one_way_to_an_add_on(state: State[Entitlements]) -
 
     assert subscribe_is_open != quote_is_open
     assert accepted <= 1
-    if account is not None and account.payment_method_on_file and has.quote_id is None:
+    if account is not None and account.payment_method_on_file and has.open_quote(NOW) is None:
         assert accepted == 1
 
 

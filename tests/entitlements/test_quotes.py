@@ -18,8 +18,7 @@ from contracts.events import (
 )
 from contracts.identity import derive_id
 from contracts.results import Action, Ask, Reason
-from services.entitlements.account import NOBODY_KNOWN, Entitlements
-from services.entitlements.schedule import AddOnState
+from services.entitlements.account import Entitlements
 from services.runtime.decision import Accepted
 from tests.entitlements.scenario import (
     ACCOUNT,
@@ -29,7 +28,6 @@ from tests.entitlements.scenario import (
     account,
     acme,
     dollars,
-    given,
     having,
     purchase,
     quote,
@@ -92,7 +90,7 @@ def activated(**changes: Any) -> AddOnPurchased:
 def test_an_activated_quote_is_a_purchase_on_negotiated_terms() -> None:
     """ActivateAddOn makes AddOnPurchased of origin quote, by the requester, from today on, with the account's seats."""
     story = quoted().when(activate(), cause_id="offer").then(activated())
-    assert story.document.add_ons[ADD_ON].quote_id is None
+    assert story.document.add_ons[ADD_ON].quote is None
     assert story.document.timers == {}
 
 
@@ -147,7 +145,7 @@ def test_the_first_day_is_within_a_year(days: int) -> None:
 def test_an_impossible_offer_is_refused(wrong: dict[str, Any]) -> None:
     """A first day more than 366 days away, or a negative price, is refused, and the quote stays open."""
     story = then_refused(quoted().when(activate(**wrong)), Reason.CHANGE_NOT_ALLOWED)
-    assert story.document.add_ons[ADD_ON].quote_id == QUOTE
+    assert story.document.add_ons[ADD_ON].open_quote(NOW) is not None
 
 
 def test_a_price_of_nothing_is_a_price() -> None:
@@ -243,13 +241,3 @@ def test_a_new_quote_closes_the_one_whose_timer_is_late() -> None:
 def test_a_purchase_at_list_price_calls_the_expiry_off() -> None:
     """A quote that was closed by a purchase does not expire."""
     quoted().given(account(2), purchase()).advance(timedelta(days=60)).then_nothing()
-
-
-def test_a_quote_of_the_first_release_never_expires_but_is_answered() -> None:
-    """What was stored without its requester has no timer; staff can activate it, in the name of an Owner."""
-    story = given(account(sales_managed=True))
-    document = story.document.model_copy(update={"add_ons": {ADD_ON: AddOnState(quote_id="q-1")}})
-    story._document = document.model_dump_json(exclude_none=True).encode()
-    story.advance(timedelta(days=100)).then_nothing()
-    (purchased,) = story.when(activate()).emitted_of(AddOnPurchased)
-    assert (purchased.purchased_by, purchased.quote_id) == (NOBODY_KNOWN, "q-1")

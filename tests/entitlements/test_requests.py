@@ -9,7 +9,7 @@ from contracts.backoffice import CancelSubscription
 from contracts.commands import ChangeDigest, DeclineFeature, MemberCommand, SnoozeFeature
 from contracts.events import DigestChanged, FeatureDeclined, FeatureRequested, FeatureSnoozed, Person
 from contracts.results import Action, Ask, CommandAccepted, Reason
-from services.entitlements.account import FeatureRequest, rows_of
+from services.entitlements.account import rows_of
 from services.entitlements.domain import answer
 from services.runtime.decision import Accepted, Cause
 from tests.entitlements.scenario import (
@@ -80,11 +80,6 @@ def test_a_purchase_answers_the_requests() -> None:
     """Who had requested what was bought may request it again when it has ended, and counts again."""
     story = having(acme(), request()).when(purchase(), cause_id="buy")
     having(story, staff(CancelSubscription, subscription_id=SUBSCRIPTION, when="now"), request(), decline())
-
-
-def test_a_request_of_the_first_release_is_of_the_first_round() -> None:
-    """A row stored before rounds were counted is open until the requests are declined."""
-    assert FeatureRequest.model_validate({"requested_at": NOW}).round == 0
 
 
 # -------------------------------------------------------------------------------------------------------------- snooze

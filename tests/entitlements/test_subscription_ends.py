@@ -6,11 +6,10 @@ The account of these stories bought on 30 September 2026, in the period from 20 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from contracts.backoffice import CancelSubscription, ModifySubscription
-from contracts.events import SubscriptionCanceled
-from contracts.results import Action, Reason
+from contracts.backoffice import ActivateAddOn, CancelSubscription
+from contracts.events import SubscriptionCanceled, SubscriptionModified
+from contracts.results import Reason
 from services.entitlements.account import Entitlements
-from services.entitlements.schedule import AddOnState
 from tests.entitlements.scenario import (
     ACCOUNT,
     ADD_ON,
@@ -18,9 +17,10 @@ from tests.entitlements.scenario import (
     SUBSCRIPTION,
     account,
     acme,
+    dollars,
     having,
     purchase,
-    refused,
+    quote,
     request,
     staff,
     subscribed,
@@ -35,6 +35,7 @@ from tests.entitlements.subscriptions import (
     modified,
     subscription_of,
 )
+from tests.scenario import Scenario
 
 
 def canceled(effective_date: date, **more: Any) -> SubscriptionCanceled:
@@ -82,7 +83,7 @@ def test_after_its_end_an_add_on_is_new_again() -> None:
         then_refused(story.when(command), Reason.ALREADY_PURCHASED)
     story.now += timedelta(seconds=1)
     having(story, request(), purchase())
-    assert story.document.add_ons[ADD_ON].subscription_id != SUBSCRIPTION
+    assert subscription_of(story).id != SUBSCRIPTION
     assert subscription_of(story).terms_from == NEXT
 
 
@@ -93,30 +94,43 @@ def test_who_ended_today_may_buy_today() -> None:
     assert subscription_of(story).ends_on is None
 
 
-# -------------------------------------------------------------------------------------------- state of an older release
+# ----------------------------------------------------------------------------------------------------- a clock set back
 
 
-def test_a_subscription_without_terms_stays_as_it_is() -> None:
-    """What was stored before terms were kept is purchased, follows nothing, and staff are told what to do."""
-    story = acme()
-    story.given(account(2))
-    document = story.document.model_copy(update={"add_ons": {ADD_ON: AddOnState(subscription_id="s-1")}})
-    story._document = document.model_dump_json(exclude_none=True).encode()
-    then_refused(story.when(purchase()), Reason.ALREADY_PURCHASED)
-    story.when(account(3, licenses=SEVENTY)).then_nothing()
-    story.when(account(4, status="closed")).then_nothing()
-    for command in (
-        staff(CancelSubscription, subscription_id="s-1", when="now"),
-        staff(ModifySubscription, subscription_id="s-1", licenses={"standard": 1}),
-    ):
-        then_refused(story.when(command), Reason.CHANGE_NOT_ALLOWED)
-        assert "rebuild" in refused(story).message
+def canceled_on_the_21st(when: str) -> Scenario[Entitlements]:
+    """Begin a story with a subscription that staff canceled on 21 October, and a clock then set back two days."""
+    story = subscribed()
+    story.now = datetime(2026, 10, 21, 12, tzinfo=UTC)
+    having(story, staff(CancelSubscription, subscription_id=SUBSCRIPTION, when=when))
+    story.now -= timedelta(days=2)
+    return story
 
 
-def test_a_document_of_the_first_release_still_loads() -> None:
-    """What the first release stored is read, with everything it did not know at its default."""
-    stored = {"account": None, "add_ons": {ADD_ON: {"subscription_id": "s-1", "quote_id": "q-1"}}}
-    has = Entitlements.model_validate(stored).add_ons[ADD_ON]
-    assert has == AddOnState(subscription_id="s-1", quote_id="q-1")
-    assert has.is_purchased(date.max)
-    assert Action.SUBSCRIBE_NOW not in refused(acme().given(purchase()).when(purchase())).allowed_instead
+def test_seats_follow_on_no_day_that_an_end_left_behind() -> None:
+    """What ended at once follows nothing by a clock set back: no day is left on which other seats could count."""
+    canceled_on_the_21st("now").when(account(2, licenses=SEVENTY)).then_nothing()
+
+
+def test_an_end_moves_no_day_back() -> None:
+    """Decided by a clock set back, seats count from the day the end was decided on; so does an earlier end."""
+    story = canceled_on_the_21st("end_of_cycle")
+    (seats,) = story.when(account(2, licenses=SEVENTY)).emitted_of(SubscriptionModified)
+    assert (seats.licenses_from, seats.terms_from) == (date(2026, 10, 21), date(2026, 11, 20))
+    (end,) = story.when(staff(CancelSubscription, subscription_id=SUBSCRIPTION, when="now")).emitted_of(
+        SubscriptionCanceled
+    )
+    assert end.effective_date == date(2026, 10, 21)
+
+
+def test_what_ended_at_once_ends_no_earlier() -> None:
+    """A second cancellation by a clock set back is refused: it would give back days that were used."""
+    story = canceled_on_the_21st("now").when(staff(CancelSubscription, subscription_id=SUBSCRIPTION, when="now"))
+    then_refused(story, Reason.CHANGE_NOT_ALLOWED)
+
+
+def test_what_never_began_follows_nothing() -> None:
+    """Canceled before its first day, a subscription has no day on which other seats could count."""
+    offer = staff(ActivateAddOn, unit_price=dollars(1500), effective_date="2026-11-01")
+    story = having(acme(sales_managed=True), quote(), offer)
+    having(story, staff(CancelSubscription, subscription_id=subscription_of(story).id, when="now"))
+    story.when(account(2, sales_managed=True, licenses=SEVENTY)).then_nothing()

@@ -12,7 +12,6 @@ from contracts.identity import derive_id
 from contracts.results import Action, Reason
 from services.entitlements.account import TRIAL_END, TRIAL_NOTICE, Entitlements
 from services.entitlements.domain import EntitlementsDecider
-from services.entitlements.schedule import AddOnState
 from services.runtime.decision import Accepted, TimerDue
 from tests.entitlements.scenario import (
     ACCOUNT,
@@ -114,15 +113,6 @@ def test_a_purchase_after_the_end_leaves_the_end_to_its_timer() -> None:
     story.now = ENDS
     assert [type(event) for event in story.when(purchase()).emitted] == [AddOnPurchased]
     story.advance().then(ended())
-
-
-def test_a_trial_of_the_first_release_runs_out_in_silence() -> None:
-    """What was stored without who started it has no timers, and charges or tells nobody; it is over all the same."""
-    has = AddOnState(trial_started_at=NOW, trial_ends_at=ENDS)
-    document = Entitlements.model_validate({"add_ons": {ADD_ON: has}})
-    assert document.timers == {}
-    assert has.trial_is_active(ENDS - timedelta(seconds=1))
-    assert not has.trial_is_active(ENDS)
 
 
 # ------------------------------------------------------------------------------------------------------------- convert

@@ -181,7 +181,7 @@ def trial_ends_soon(user_id: str = "adam", add_on: str = ANALYTICS) -> TrialEndi
 
 
 def trial_ends(user_id: str | None = "adam", reason: str = "expired") -> TrialEnded:
-    """A trial is over; who started it is not known to every release."""
+    """A trial is over; the event need not name who started it."""
     starter = person(user_id, "admin") if user_id else None
     return TrialEnded(account_id=ACCOUNT, add_on=ANALYTICS, ended_at=START, reason=reason, started_by=starter, by=STAFF)
 

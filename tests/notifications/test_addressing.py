@@ -8,8 +8,7 @@ from contracts.identity import derive_id
 from contracts.invoices import InvoiceKind
 from contracts.notices import NotificationRequested, Recipient
 from contracts.payload import Payload
-from services.notifications.account import HELD_INVOICES_MAX, NotifiedAccount
-from services.runtime.decision import Accepted, Cause, State
+from services.notifications.account import HELD_INVOICES_MAX
 from tests.notifications.messages import (
     AI,
     ANALYTICS,
@@ -30,7 +29,6 @@ from tests.notifications.messages import (
 
 MIA = AccountManager(name="Mia", email="mia@sales.test")
 QUOTE, RECEIPT, INVOICE = "quote_requested", "purchase_receipt", "invoice"
-OLD_QUOTE = asks_for_quote().model_dump(mode="json", exclude={"account_id"}) | {"add_on_name": "Analytics+"}
 
 
 def test_a_quote_request_reaches_the_account_manager() -> None:
@@ -101,20 +99,6 @@ def test_a_quote_that_is_closed_asks_nobody_for_an_answer(closes: Payload) -> No
     assert [event.data["quote_id"] for event in scene.emitted_of(NotificationRequested) if event.template == QUOTE] == [
         "quote-2"
     ]
-
-
-def test_a_notice_held_by_an_earlier_release_goes_out_once() -> None:
-    """What was stored under the names of an earlier release is read, sent to who joins, and taken out."""
-    stored = {"held": {"quote_requested:quote-1": {"template": "quote_requested", "data": dict(OLD_QUOTE)}}}
-    document = NotifiedAccount.model_validate({"account_revision": 1, **stored})
-    decider = story().decider
-    state = State("acme", document, {"owners": None, "member:olga": None})
-
-    decision = decider.decide(state, owner(), Cause("fact", "fact"), START)
-    assert isinstance(decision, Accepted)
-    after = decider.evolve(decider.evolve(state, owner()), decision.events[0])
-    assert len(decision.events) == 1
-    assert after.document.held == {}
 
 
 def test_a_new_account_manager_gets_later_quotes() -> None:

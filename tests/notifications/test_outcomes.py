@@ -99,7 +99,7 @@ def test_a_trial_that_a_purchase_ends_is_not_told() -> None:
 
 
 def test_a_trial_whose_starter_is_not_named_is_told_to_the_owners() -> None:
-    """An event of an earlier release names no starter."""
+    """The event may name no starter: then nobody else is told."""
     assert notices(story().given(owner()).when(trial_ends(None))) == [(ENDED, ["olga"])]
 
 

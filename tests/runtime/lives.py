@@ -9,7 +9,7 @@ from typing import Any
 from deploy.addonflow.history import said_of
 from services.runtime import codec
 from services.runtime.clock import to_milliseconds
-from services.runtime.decision import Decider, NeedsRows
+from services.runtime.decision import Decider, NeedsRows, TimerDue
 from services.runtime.delivery import Delivery
 from services.runtime.inputs import place_of
 from services.runtime.rebuilding import Rebuilding, Rebuilt
@@ -35,6 +35,7 @@ class Life:
         self.document: bytes | None = None
         self.rows: dict[str, bytes] = {}
         self.answers: dict[str, bytes] = {}
+        self._timers: dict[str, int] = {}
         self._offsets: defaultdict[Any, itertools.count[int]] = defaultdict(itertools.count)
 
     def sent(self, delivery: Delivery) -> Delivery:
@@ -53,19 +54,28 @@ class Life:
         for command_id in self.answers:
             unit.mark_answered(command_id)
         for delivery in batch:
-            names: tuple[str, ...] = self.decider.rows(delivery.message) if delivery.message else ()
-            while True:
-                unit.add_rows(names, [self.rows.get(name) for name in names])
-                outcome = unit.handle(delivery)
-                if not isinstance(outcome, NeedsRows):
-                    break
-                names = outcome.names
+            try:
+                self._decide(unit, delivery)
+            except ValueError:
+                if not isinstance(delivery.message, TimerDue):
+                    raise
+                unit.put_off(delivery.message.name, to_milliseconds(self.now + MINUTE))
         self._store(unit.commit())
         self.now += MINUTE
+
+    def _decide(self, unit: UnitOfWork[Any], delivery: Delivery) -> None:
+        names: tuple[str, ...] = self.decider.rows(delivery.message) if delivery.message else ()
+        while True:
+            unit.add_rows(names, [self.rows.get(name) for name in names])
+            outcome = unit.handle(delivery)
+            if not isinstance(outcome, NeedsRows):
+                return
+            names = outcome.names
 
     def _store(self, commit: Any) -> None:
         if commit is None:
             return
+        self._timers |= _pairs(commit.timers)
         if commit.sequences:
             self.version, self.sequences = self.version + 1, commit.sequences
         self.document = commit.document or self.document
@@ -78,10 +88,9 @@ class Life:
 
     def fire(self) -> None:
         """Fire the timers that are due."""
-        document = self.read()
-        for name, due in document.timers.items():
-            if due <= self.now:
-                self.handle(Delivery.of_timer("acme", name, to_milliseconds(due)))
+        for name, due_ms in list(self._timers.items()):
+            if 0 <= due_ms <= to_milliseconds(self.now):
+                self.handle(Delivery.of_timer("acme", name, due_ms))
 
     def read(self) -> Any:
         """Return the document as stored."""

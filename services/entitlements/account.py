@@ -176,7 +176,9 @@ def _trial_after(
 ) -> Trial | None:
     if isinstance(event, TrialStarted):
         notice_at = _notice_at(event.add_on, event.ends_at, event.started_at, catalog)
-        return Trial(started_by=event.started_by, ends_at=event.ends_at, notice_at=notice_at)
+        return Trial(
+            started_by=event.started_by, started_at=event.started_at, ends_at=event.ends_at, notice_at=notice_at
+        )
     changes: dict[str, datetime | None]
     match event:
         case TrialExtended():

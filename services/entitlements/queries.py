@@ -5,7 +5,7 @@ What is shown as open is what the command would be accepted for: both ask `polic
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -99,7 +99,7 @@ def add_ons_of(state: Known, catalog: Catalog, user_id: str, now: datetime) -> S
 
 def _shown(situation: Situation) -> ShownAddOn:
     has, add_on, account = situation.has, situation.known_add_on, situation.known_account
-    access, until = access_to(has, situation.today, situation.now)
+    holds = held(has, situation.today, situation.now)
     price = None
     if isinstance(situation.offer, ListPrice):
         price = ShownPrice(
@@ -112,11 +112,11 @@ def _shown(situation: Situation) -> ShownAddOn:
     return ShownAddOn(
         add_on=situation.add_on_id,
         name=add_on.name,
-        access=access,
-        until=until,
+        access=holds.access,
+        until=holds.until,
         price=price,
         trial_days=add_on.trial_days,
-        quote_pending=has.quote_is_open(situation.now),
+        quote_pending=has.open_quote(situation.now) is not None,
         requested_by_you=situation.requested,
         requests_open=has.requests_open if situation.role == Role.OWNER else None,
         actions=tuple(_action(situation, action) for action in Action),
@@ -133,16 +133,24 @@ def _action(situation: Situation, action: Action) -> ShownAction:
     )
 
 
-def access_to(has: AddOnState, today: date, now: datetime) -> tuple[Access, datetime | date | None]:
-    """Return whether an add-on may be used, and its first moment or local day without, where that is known.
+class Held(NamedTuple):
+    """What an account has of an add-on: why it may use it, since when, and the first moment or day without it."""
+
+    access: Access
+    since: datetime | date | None = None
+    until: datetime | date | None = None
+
+
+def held(has: AddOnState, today: date, now: datetime) -> Held:
+    """Return what an account has of an add-on now, on its local date `today`.
 
     A subscription counts from its first billed day on; what is paid or granted lasts, whatever became of the account.
     """
-    subscription = has.subscription
-    if subscription is not None and has.is_purchased(today) and subscription.has_begun(today):
-        return Access.ACTIVE, subscription.ends_on
+    subscription, trial = has.subscription, has.running_trial(now)
+    if subscription is not None and subscription.has_begun(today) and not subscription.has_ended(today):
+        return Held(Access.ACTIVE, subscription.begins_on, subscription.ends_on)
     if has.is_granted(today):
-        return Access.GRANTED, has.granted_until
-    if has.trial_is_active(now):
-        return Access.TRIAL, has.trial_ends_at
-    return Access.NONE, None
+        return Held(Access.GRANTED, None, has.granted_until)
+    if trial is not None:
+        return Held(Access.TRIAL, trial.started_at, trial.ends_at)
+    return Held(Access.NONE)

@@ -42,6 +42,7 @@ class Subscription(Value):
     """
 
     id: str
+    begins_on: date
     terms: Terms
     terms_from: date
     licenses_from: date
@@ -54,7 +55,7 @@ class Subscription(Value):
     def of(cls, event: AddOnPurchased) -> "Subscription":
         """Begin a subscription on its first billed day."""
         day = event.effective_date
-        return cls(id=event.subscription_id, terms=event.terms, terms_from=day, licenses_from=day)
+        return cls(id=event.subscription_id, begins_on=day, terms=event.terms, terms_from=day, licenses_from=day)
 
     def at(self, now: datetime) -> Present:
         """Return what holds at an instant: before the first day what will hold then."""
@@ -78,6 +79,7 @@ class Subscription(Value):
         announced = event.terms if event.terms != terms else None
         return Subscription(
             id=self.id,
+            begins_on=self.begins_on,
             terms=terms,
             terms_from=present.terms_from,
             licenses_from=event.licenses_from,
@@ -92,6 +94,10 @@ class Subscription(Value):
         day = self.at(event.canceled_at).day
         return self.model_copy(update={"ends_on": event.effective_date, "licenses_from": day})
 
+    def has_begun(self, day: date) -> bool:
+        """Whether its first billed day has come on the local date `day`."""
+        return day >= self.begins_on
+
     def has_ended(self, day: date) -> bool:
         """Whether it covers neither the local date `day` nor a later one."""
         return self.ends_on is not None and day >= self.ends_on
@@ -105,6 +111,7 @@ class Trial(Value):
     """A trial, running or over: `ends_at` is its first moment without access, `notice_at` when that is to be told."""
 
     started_by: Person
+    started_at: datetime
     ends_at: datetime
     notice_at: datetime | None = None
     ended_at: datetime | None = None

@@ -82,7 +82,8 @@ def test_a_purchase_ends_a_running_trial_first() -> None:
     story = acme().given(trial()).when(purchase(), cause_id="buy")
     ended = TrialEnded(account_id=ACCOUNT, add_on=ADD_ON, ended_at=NOW, reason="purchased", started_by=OWNER)
     story.then(ended, sold())
-    assert story.document.add_ons[ADD_ON].trial == Trial(started_by=OWNER, ends_at=TRIAL_ENDS, ended_at=NOW)
+    over = Trial(started_by=OWNER, started_at=NOW, ends_at=TRIAL_ENDS, ended_at=NOW)
+    assert story.document.add_ons[ADD_ON].trial == over
 
 
 def test_a_trial_that_ran_out_is_not_ended_again() -> None:

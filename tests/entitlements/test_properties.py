@@ -38,9 +38,11 @@ members = st.builds(
     status=st.sampled_from(["active", "active", "removed"]),
 )
 OLGA = Person(user_id="olga", role="owner")
-BOUGHT = Subscription(id=SUBSCRIPTION, terms=TERMS, terms_from=TODAY, licenses_from=TODAY)
+BOUGHT = Subscription(id=SUBSCRIPTION, begins_on=TODAY, terms=TERMS, terms_from=TODAY, licenses_from=TODAY)
 instants = st.integers(-6, 14).map(lambda days: NOW + timedelta(days=days))
-trials = st.builds(Trial, started_by=st.just(OLGA), ends_at=instants, ended_at=st.none() | st.just(NOW))
+trials = st.builds(
+    Trial, started_by=st.just(OLGA), started_at=st.just(NOW), ends_at=instants, ended_at=st.none() | st.just(NOW)
+)
 quotes = st.builds(Quote, id=st.just("q-1"), requested_by=st.just(OLGA), expires_at=instants)
 
 

@@ -101,7 +101,7 @@ def _changed(token: str) -> str:
 
 @pytest.mark.parametrize("name", BAD)
 async def test_a_token_that_does_not_hold_is_not_taken(tmp_path: Path, name: str) -> None:
-    """Forged, foreign, expired, unsigned or incomplete: the answer is 401 `token_invalid`, and repeats nothing of it."""
+    """Forged, foreign, expired, unsigned or incomplete: the answer is 401 `token_invalid`, and repeats none of it."""
     token = BAD[name]()
     problem = await refusal(authentication(tmp_path), f"Bearer {token}")
     assert (problem.status, problem.reason) == (401, HttpReason.TOKEN_INVALID)

@@ -1,17 +1,20 @@
 """Moves the virtual clock of a deployment as time passes: from one due timer to the next, never over one.
 
 So timers fire at their instants and in their order, across all services, and what one causes is seen before the next.
+One that a service cannot decide is put off by it, again and again: that is told, and no longer where the clock stops.
 """
 
 import re
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from deploy.addonflow.messages import BadInput
-from deploy.addonflow.rest import Deployment, DueTimer, Look, until_at_rest
+from deploy.addonflow.rest import TIMERS_READ_MAX, Deployment, DueTimer, Look, until_at_rest
 from services.runtime.clock import to_rfc3339
+from services.runtime.committing import FAILED_TIMER_DELAY
 from services.runtime.errors import ConfigurationError
 from services.runtime.virtual_clock import ClockRefused, move_clock, virtual_now
 
@@ -28,10 +31,14 @@ _PART: Final = re.compile(r"([0-9]+)([smhdw])", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The clock was moved to `instant`; `fired` are the timers due by then, in order of time."""
+    """The clock was moved to `instant`; `fired` are the timers due by then, in order of time.
+
+    Of these `put_off` could not be decided; they stand where they are due again.
+    """
 
     instant: datetime
     fired: Sequence[DueTimer]
+    put_off: Sequence[DueTimer] = ()
 
 
 def duration(text: str) -> timedelta:
@@ -93,13 +100,31 @@ async def advance(
         raise ClockRefused(f"the clock stands at {shown(now)} and never goes backwards, not to {shown(target)}")
     look = await until_at_rest(deployment, step_seconds)
     steps = 0
+    waiting: frozenset[DueTimer] = frozenset()
     while look.now < target:
-        to = min(look.next_due or target, target)
-        step = Step(to, await deployment.agenda.due_by(to, look))
+        to = await _next_stop(deployment, look, target, waiting)
+        fired = await deployment.agenda.due_by(to, look)
         look = await _step(deployment, to, step_seconds)
+        put_off = await _put_off(deployment, look, fired)
+        waiting = frozenset(put_off).union(timer for timer in waiting if timer.due > to)
         steps += 1
-        tell(step)
+        tell(Step(to, fired, put_off))
     return steps
+
+
+async def _next_stop(deployment: Deployment, look: Look, target: datetime, waiting: AbstractSet[DueTimer]) -> datetime:
+    """Return where the first timer is due that does not wait put off, at most `target`."""
+    if not waiting or len(waiting) >= TIMERS_READ_MAX:  # of more than can be read none can be left out
+        return min(look.next_due or target, target)
+    coming = await deployment.agenda.due_by(target, look)
+    return min((timer.due for timer in coming if timer not in waiting), default=target)
+
+
+async def _put_off(deployment: Deployment, look: Look, fired: Sequence[DueTimer]) -> Sequence[DueTimer]:
+    """Return those timers that are due again as a service leaves what it could not decide."""
+    again = look.now + FAILED_TIMER_DELAY
+    names = {timer[1:] for timer in fired}
+    return [timer for timer in await deployment.agenda.due_by(again, look) if timer.due == again and timer[1:] in names]
 
 
 async def _step(deployment: Deployment, to: datetime, step_seconds: float) -> Look:

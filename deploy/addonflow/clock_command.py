@@ -90,6 +90,8 @@ async def _move(settings: Settings, target: Callable[[datetime], datetime], step
     def tell(step: clock.Step) -> None:
         line = Text(f"{clock.shown(step.instant):<24} ", "cyan")
         line.append(_names(step.fired)) if step.fired else line.append("nothing was due", "dim")
+        if step.put_off:
+            line.append(f"; not decided, see the service's log: {_names(step.put_off)}", "red")
         console.print(line)
 
     async with reach(settings) as deployment:

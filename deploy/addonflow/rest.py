@@ -33,7 +33,7 @@ from services.runtime.subscription import group_of
 from services.runtime.virtual_clock import time_of
 
 POLL_SECONDS = 0.02
-_TIMERS_READ_MAX = 1_000
+TIMERS_READ_MAX = 1_000
 
 
 class NotAtRest(AddonflowError):  # noqa: N818 - named for what the deployment is
@@ -125,7 +125,7 @@ class Agenda:
                 found += [
                     DueTimer(from_milliseconds(due), shard.service, name, account_id)
                     for account_id, name, due in await self._stores[shard.service].due_timers(
-                        shard.number, to_milliseconds(instant), _TIMERS_READ_MAX
+                        shard.number, to_milliseconds(instant), TIMERS_READ_MAX
                     )
                 ]
         return sorted(found)

@@ -25,7 +25,7 @@ from services.runtime.unit_of_work import UnitOfWork
 log = logging.getLogger("addonflow.committing")
 _FAILED = "failed"
 _UNKNOWN_TYPE = "unknown"  # a label of a metric is bounded, what a newer writer calls its types is not
-_FAILED_TIMER_DELAY = timedelta(minutes=1)
+FAILED_TIMER_DELAY = timedelta(minutes=1)
 _ROUNDS_OF_ROWS_MAX = 4
 _DETAIL_CHARACTERS_MAX = 300
 
@@ -193,7 +193,7 @@ def _put_off(attempt: _Attempt[Any], now: datetime) -> list[Commit]:
 
     Return commits for those of accounts that could not even be read; the others go with their account's.
     """
-    due_ms = to_milliseconds(now + _FAILED_TIMER_DELAY)
+    due_ms = to_milliseconds(now + FAILED_TIMER_DELAY)
     unread: defaultdict[str, list[str | int]] = defaultdict(list)
     for failure in attempt.failures:
         account_id, message = failure.delivery.account_id, failure.delivery.message

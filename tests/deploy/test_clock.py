@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from typer.testing import CliRunner, Result
 
-from deploy.addonflow import clock, connections, rest
+from deploy.addonflow import clock, clock_command, connections, rest
 from deploy.addonflow.main import app
 from deploy.addonflow.messages import BadInput, of_data
 from deploy.addonflow.send import send
@@ -189,6 +189,41 @@ def test_a_timer_that_nobody_fires_stops_the_clock_at_its_instant(deployment: Se
     assert result.exit_code == 1
     assert "not at rest after 0.2 s: billing has due timers in 1 shard" in result.stderr
     assert asyncio.run(time_of(deployment)) == NOW + HOUR
+
+
+async def fire(settings: Settings, again: Mapping[str, list[timedelta]]) -> None:
+    """Fire the timers of billing as it would: each is set anew so much later as `again` says, then cleared."""
+    async with Redis.from_url(settings.redis_url) as redis:
+        store = Store(redis, settings.namespace, "billing", settings.partitions, 1_000)
+        while True:
+            now_ms = to_milliseconds(await virtual_now(redis, settings.namespace) or NOW)
+            for shard in range(settings.partitions):
+                for account_id, name, _ in await store.due_timers(shard, now_ms, 10):
+                    due_ms = now_ms + again[account_id].pop() // timedelta(milliseconds=1) if again[account_id] else -1
+                    await store.commit(shard, [Commit(account_id, 1, timers=(name, due_ms))])
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.embedded
+async def test_the_clock_does_not_stop_for_what_is_put_off(
+    deployment: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A timer that cannot be decided is told, tried again at each stop, and makes no stop of its own."""
+    await begin(deployment)
+    for account_id, hours in (("acme", 1), ("birch", 2)):
+        await set_timer(deployment, "billing", account_id, "renewal", NOW + hours * HOUR)
+    again = {"acme": [timedelta(minutes=1)] * 9, "birch": [timedelta(seconds=30)]}  # acme fails, birch does not
+    service = asyncio.create_task(fire(deployment, again))
+    await clock_command._move(deployment, lambda now: now + 3 * HOUR, 5, quiet=False)
+    service.cancel()
+    word = "; not decided, see the service's log: billing renewal (acme)"
+    assert capsys.readouterr().out.splitlines() == [
+        f"2027-01-10T13:00:00Z     billing renewal (acme){word}",
+        f"2027-01-10T14:00:00Z     billing renewal ×2 (acme, birch){word}",
+        "2027-01-10T14:00:30Z     billing renewal (birch)",
+        f"2027-01-10T15:00:00Z     billing renewal (acme){word}",
+        "the clock stands at 2027-01-10T15:00:00Z after 4 steps",
+    ]
 
 
 @pytest.mark.embedded

@@ -33,6 +33,7 @@ from services.runtime.decision import Answer, Decider
 from services.runtime.errors import TROUBLE, ConfigurationError, Stopping
 from services.runtime.handling import Handling
 from services.runtime.health import Health
+from services.runtime.hearing import Hearing, Newest
 from services.runtime.kafka import LogEnds, Publisher, check_topics
 from services.runtime.patience import Patience
 from services.runtime.redis_check import check_redis
@@ -40,7 +41,7 @@ from services.runtime.relay import Relay
 from services.runtime.settings import Settings
 from services.runtime.shards import Shards
 from services.runtime.store import Store
-from services.runtime.subscription import Subscribe, make_broker
+from services.runtime.subscription import Subscribe, Subscription, make_broker
 from services.runtime.timers import Timers
 from services.runtime.virtual_clock import VirtualClock, check_clock
 
@@ -93,10 +94,12 @@ class Process:
             settings=settings,
             wake=self._wake if settings.virtual_clock else self._relay.wake,
         )
-        self._timers = Timers(store, self.handling, self._patience, self._clock, settings)
+        read = [settings.namespace + topic.name for topic in READERS[service]]
+        hearing = Hearing(self._log_ends, read, self._patience, self._clock, self._newest_batch)
+        self._timers = Timers(store, self.handling, hearing, self._patience, self._clock, settings)
         self.shards = Shards([self._relay.run, self._timers.run], self.defect)
-        self.broker: KafkaBroker = make_broker(settings)
-        self.subscription = subscribe(self)
+        self.broker: KafkaBroker = make_broker(settings, hearing.turn)
+        self.subscription: Subscription = subscribe(self)
 
     async def start(self) -> None:
         """Wait for what it depends on, check it, and join the group; a misconfiguration ends the process."""
@@ -128,6 +131,9 @@ class Process:
         while True:
             await self._patience.pause(self.settings.log_check_ms / 1_000)
             await self._patience.until_done("reach Kafka", self._measure_waiting)
+
+    def _newest_batch(self) -> Newest:
+        return self.subscription.pipeline.newest()
 
     def _wake(self, shard: int) -> None:
         """Publish what was committed; where time stands still, fire at once what it made due."""

@@ -52,10 +52,24 @@ class Delivery(NamedTuple):
         )
 
     @classmethod
-    def of_timer(cls, account_id: str, name: str, due_ms: int) -> "Delivery":
-        """Make a delivery of a timer; its cause's id names account, timer and instant, so it is the same every time."""
-        cause = Cause(f"timer:{account_id}:{name}:{due_ms}", "timer")
+    def of_timer(cls, account_id: str, name: str, due_ms: int, said: int | None = None) -> "Delivery":
+        """Make a delivery of a timer; its cause's id names account, timer and instant, so it is the same every time.
+
+        `said`: how many records were said of the account before it is decided. An account may set a timer to an instant
+        that it had before: what says something of it then is another cause.
+        """
+        cause = Cause(f"timer:{account_id}:{name}:{due_ms}{'' if said is None else f'+{said}'}", "timer")
         due = from_milliseconds(due_ms)
         return cls(
             account_id, TimerDue(account_id, name, due), cause, correlation_id=derive_id(account_id, cause.id, 0)
         )
+
+    @classmethod
+    def of_timer_cause(cls, account_id: str, cause_id: str) -> "Delivery | None":
+        """Make the delivery of a timer again from its cause's id; None for any other cause."""
+        before, _, instant = cause_id.rpartition(":")
+        name = before.removeprefix(f"timer:{account_id}:")
+        due_ms, counted, said = instant.partition("+")
+        if name == before or not due_ms.isdecimal() or (counted and not said.isdecimal()):
+            return None
+        return cls.of_timer(account_id, name, int(due_ms), int(said) if counted else None)

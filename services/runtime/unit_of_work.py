@@ -114,6 +114,10 @@ class UnitOfWork(Generic[D]):
 
         What the service's functions raise leaves the account as it was before the delivery.
         """
+        message = delivery.message
+        if isinstance(message, TimerDue):
+            due_ms = to_milliseconds(message.due)
+            delivery = Delivery.of_timer(delivery.account_id, message.name, due_ms, self._sequences.said)
         before, emitted = self.state, dict(self._sequences.emitted)
         try:
             return self._handle(delivery)

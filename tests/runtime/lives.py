@@ -2,6 +2,7 @@
 
 import itertools
 from collections import defaultdict
+from contextlib import suppress
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -81,7 +82,8 @@ class Life:
         document = self.read()
         for name, due in document.timers.items():
             if due <= self.now:
-                self.handle(Delivery.of_timer("acme", name, to_milliseconds(due)))
+                with suppress(ValueError):  # one that cannot be decided is put off
+                    self.handle(Delivery.of_timer("acme", name, to_milliseconds(due)))
 
     def read(self) -> Any:
         """Return the document as stored."""
@@ -91,6 +93,11 @@ class Life:
         """Fold the log; `read`: the group has read all of it."""
         handled = {place_of(each): each.origin.offset + 1 for each in self.inputs} if read else {}
         return Rebuilding(self.decider, answer, "acme", handled, self.now).fold(self.inputs, self.said)
+
+    def assert_told_apart(self) -> None:
+        """Check that no two records share an id."""
+        ids = [each.id for each in self.said]
+        assert len(ids) == len(set(ids)), ids
 
     def assert_rebuilt(self, account: Rebuilt[Any]) -> None:
         """Check that a rebuilt account is what is stored."""

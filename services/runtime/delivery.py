@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from contracts.envelope import Envelope
 from contracts.identity import derive_id
-from contracts.topics import Kind, Topic
+from contracts.topics import COMMANDS, Kind, Topic
 from services.runtime.clock import from_milliseconds
 from services.runtime.decision import Cause, Message, TimerDue
 
@@ -42,7 +42,7 @@ class Delivery(NamedTuple):
         return cls(
             envelope.account_id,
             envelope.data,
-            Cause(envelope.id, envelope.type),
+            Cause(envelope.id, envelope.type, _scope_of(topic)),
             topic,
             envelope.sequence,
             envelope.correlation_id or envelope.id,
@@ -73,3 +73,11 @@ class Delivery(NamedTuple):
         if name == before or not due_ms.isdecimal() or (counted and not said.isdecimal()):
             return None
         return cls.of_timer(account_id, name, int(due_ms), int(said) if counted else None)
+
+
+def _scope_of(topic: Topic) -> str:
+    """Name the topic where an id may also be another topic's: the members' commands and our streams have none other's.
+
+    Ids in a stream are derived, and those of `COMMANDS` are known by themselves.
+    """
+    return "" if topic is COMMANDS or topic.kind is Kind.STREAM else topic.name

@@ -26,7 +26,7 @@ from contracts.payload import Payload
 from contracts.topics import topic_of
 from services.runtime import codec
 from services.runtime.clock import from_milliseconds, to_rfc3339
-from services.runtime.decision import Answer, D, Decider, Row, State
+from services.runtime.decision import SCOPE_END, Answer, D, Decider, Row, State
 from services.runtime.delivery import Delivery
 from services.runtime.inputs import LATER_MAX, Input, Inputs, Place, place_of, written_ms
 from services.runtime.redeciding import HALF, OTHERWISE, WHOLE, Redeciding, Says, fit
@@ -109,6 +109,8 @@ class Rebuilding(Generic[D]):
     def fold(self, inputs: Sequence[Delivery], said: Sequence[Said]) -> Rebuilt[D]:
         """Return the account after `inputs` (each partition's in order of offsets) and what the service `said`."""
         account, emitted = self._account, self._account.sequences.emitted
+        self._inputs = Inputs(inputs)
+        said = self._inputs.attributed(account.account_id, said)
         told, account.differences = told_in_order(account.account_id, said)
         for number, each in enumerate(told):
             self._to_come[each.cause_id] += 1
@@ -116,7 +118,6 @@ class Rebuilding(Generic[D]):
                 self._last[one.topic.name] = number
                 if one.sequence:
                     emitted[one.topic.name] = max(one.sequence, emitted.get(one.topic.name, 0))
-        self._inputs = Inputs(inputs)
         for number, each in enumerate(told):
             self._to_come[each.cause_id] -= 1
             self._retell(each, number)
@@ -181,7 +182,7 @@ class Rebuilding(Generic[D]):
                 continue
             now = min(max(low, from_milliseconds(each.written_ms)), max(low, high))
             state = self._again.woken(state, now, self._to_come, said)
-            if each.delivery.is_command and each.delivery.cause.id in self._account.marks:
+            if each.delivery.is_command and each.delivery.cause.key in self._account.marks:
                 passed.append((each, True, True))
                 continue
             state, applied, quiet = self._again.passed(state, each.delivery, now)
@@ -279,7 +280,8 @@ class Rebuilding(Generic[D]):
         self._account.unhandled[place] = min(offset, self._account.unhandled.get(place, offset))
 
     def _differ(self, kind: str, text: str) -> None:
-        self._account.differences.append(Difference(kind, self._account.account_id, text))
+        shown = text.replace(SCOPE_END, " ")
+        self._account.differences.append(Difference(kind, self._account.account_id, shown))
 
 
 def _as_told(told: Told, account_id: str) -> Says:

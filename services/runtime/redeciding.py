@@ -119,11 +119,11 @@ class Redeciding(Generic[D]):
             return None
         account_id, cause, message = state.account_id, delivery.cause, delivery.message
         payloads = decision.events if isinstance(decision, Accepted) else ()
-        events = {derive_id(account_id, cause.id, number): event for number, event in enumerate(payloads, 1)}
+        events = {derive_id(account_id, cause.key, number): event for number, event in enumerate(payloads, 1)}
         answer: dict[str, Payload] = {}
         if self._answer and isinstance(message, Payload) and delivery.is_command:
             try:
-                answer[derive_id(account_id, cause.id, 0)] = self._answer(message, cause, decision, tuple(events))
+                answer[derive_id(account_id, cause.key, 0)] = self._answer(message, cause, decision, tuple(events))
             except Exception:  # noqa: BLE001 - a defect of the service, set aside then as now
                 return None
         return Says(isinstance(decision, Accepted), events, answer)

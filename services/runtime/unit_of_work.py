@@ -84,9 +84,9 @@ class UnitOfWork(Generic[D]):
                 kind = self._decider.row_types[name.partition(":")[0]]
                 self._rows[name] = kind.model_validate_json(text) if text else None
 
-    def mark_answered(self, command_id: str) -> None:
+    def mark_answered(self, command_key: str) -> None:
         """Take in that a command has its answer already."""
-        self._answered.add(command_id)
+        self._answered.add(command_key)
 
     def put_off(self, timer: str, due_ms: int) -> None:
         """Have a timer come again then, unless the account has set or cleared it in this batch."""
@@ -131,7 +131,7 @@ class UnitOfWork(Generic[D]):
             arrival = self._sequences.arrive(delivery.topic.name, delivery.sequence, trimmed=delivery.trimmed)
             if arrival is Arrival.REPEATED:
                 return REPEATED
-        elif delivery.is_command and delivery.cause.id in self._answered:
+        elif delivery.is_command and delivery.cause.key in self._answered:
             return REPEATED
         decision = self._decide(delivery)
         if isinstance(decision, NeedsRows):
@@ -186,14 +186,14 @@ class UnitOfWork(Generic[D]):
                 state = self._decider.evolve(state, event)
             self.state = state
         said = [
-            (payload, derive_id(delivery.account_id, delivery.cause.id, ordinal), codec.to_json(payload))
+            (payload, derive_id(delivery.account_id, delivery.cause.key, ordinal), codec.to_json(payload))
             for ordinal, payload in enumerate(payloads, 1)
         ]
         answer = b""
         if self._answer and isinstance(message, Payload) and delivery.is_command:
             result = self._answer(message, delivery.cause, decision, tuple(event_id for _, event_id, _ in said))
             answer = codec.to_json(result)
-            said.append((result, derive_id(delivery.account_id, delivery.cause.id, 0), answer))
+            said.append((result, derive_id(delivery.account_id, delivery.cause.key, 0), answer))
         self._take_in(delivery, arrival, before, said, answer)
 
     def _take_in(
@@ -212,8 +212,8 @@ class UnitOfWork(Generic[D]):
         self._records += records
         self._timers.update(timers)
         if answer:
-            self._inbox += (delivery.cause.id, answer)
-            self._answered.add(delivery.cause.id)
+            self._inbox += (delivery.cause.key, answer)
+            self._answered.add(delivery.cause.key)
         if arrival is not None and delivery.topic and delivery.sequence:
             self._apply(delivery.topic.name, delivery.sequence, arrival, trimmed=delivery.trimmed)
         if written:

@@ -27,7 +27,7 @@ from services.runtime.decision import (
 from services.runtime.delivery import Delivery
 from services.runtime.sequences import Sequences
 from tests.runtime.lives import Life
-from tests.runtime.toys import NOW, CounterDecider, command, event, fact
+from tests.runtime.toys import NOW, CounterDecider, command, event, fact, staff
 
 WISHES = ("count", "reject", "ignore", "row", "ask", "wake", "wake at once")
 
@@ -77,6 +77,18 @@ def test_the_fold_of_any_history_is_what_was_stored(steps: list[tuple[str, str, 
     life.handle(*batch)
     life.assert_told_apart()
     life.now -= timedelta(days=1)  # no timer that did not fire is due
+    life.assert_rebuilt(life.rebuilt())
+
+
+@given(st.permutations([("c0", False), ("c0", True), ("c1", False), ("c1", True), ("c2", True)]), st.booleans())
+def test_commands_of_one_id_on_two_topics_are_told_apart(sent: list[tuple[str, bool]], at_once: bool) -> None:
+    """Members and the back office use the same ids, one right behind the other: each answer is its own command's."""
+    life = Life(CounterDecider())
+    inputs = [life.sent(staff("acme", name) if theirs else command("acme", name)) for name, theirs in sent]
+    for batch in [inputs] if at_once else [[each] for each in inputs]:
+        life.handle(*batch)
+    life.assert_told_apart()
+    assert len(life.answers) == len(sent)
     life.assert_rebuilt(life.rebuilt())
 
 

@@ -32,6 +32,7 @@ from services.runtime.door import Door
 from services.runtime.errors import TROUBLE, ConfigurationError, Stopping
 from services.runtime.handling import Handling
 from services.runtime.health import Health
+from services.runtime.hearing import Hearing, Newest
 from services.runtime.http import Doors, make_application
 from services.runtime.kafka import LogEnds, Publisher, check_topics
 from services.runtime.patience import Patience
@@ -40,7 +41,7 @@ from services.runtime.relay import Relay
 from services.runtime.settings import Settings
 from services.runtime.shards import Shards
 from services.runtime.store import Store
-from services.runtime.subscription import Subscribe, make_broker
+from services.runtime.subscription import Subscribe, Subscription, make_broker
 from services.runtime.timers import Timers
 from services.runtime.virtual_clock import VirtualClock, check_clock
 
@@ -106,10 +107,12 @@ class Process:
             Allowance(settings.requests_per_minute),
         )
         self._doors = doors(door) if doors is not None else None
-        self._timers = Timers(store, self.handling, self._patience, self._clock, settings)
+        read = [settings.namespace + topic.name for topic in READERS[service]]
+        hearing = Hearing(self._log_ends, read, self._patience, self._clock, self._newest_batch)
+        self._timers = Timers(store, self.handling, hearing, self._patience, self._clock, settings)
         self.shards = Shards([self._relay.run, self._timers.run], self.defect)
-        self.broker: KafkaBroker = make_broker(settings)
-        self.subscription = subscribe(self)
+        self.broker: KafkaBroker = make_broker(settings, hearing.turn)
+        self.subscription: Subscription = subscribe(self)
 
     async def start(self) -> None:
         """Wait for what it depends on, check it, and join the group; a misconfiguration ends the process."""
@@ -142,6 +145,9 @@ class Process:
         while True:
             await self._patience.pause(self.settings.log_check_ms / 1_000)
             await self._patience.until_done("reach Kafka", self._measure_waiting)
+
+    def _newest_batch(self) -> Newest:
+        return self.subscription.pipeline.newest()
 
     def _wake(self, shard: int) -> None:
         """Publish what was committed; where time stands still, fire at once what it made due."""

@@ -153,6 +153,12 @@ def command(account_id: str, command_id: str, wish: str = "count", user_id: str 
     return Delivery(account_id, message, Cause(command_id, StartTrial.ce_type), topics.COMMANDS, None, command_id)
 
 
+def staff(account_id: str, command_id: str, wish: str = "count") -> Delivery:
+    """Return a command of the back office, whose sender chooses ids without knowing of the members'."""
+    said = command(account_id, command_id, wish)
+    return said._replace(topic=topics.BACKOFFICE, cause=Cause(*said.cause[:2], topics.BACKOFFICE.name))
+
+
 def fact(account_id: str, name: str, wish: str = "count") -> Delivery:
     """Return what is neither counted nor answered by its sender, and does what it wishes all the same."""
     return command(account_id, name, wish)._replace(topic=topics.ACCOUNTS)

@@ -9,7 +9,13 @@ _USD = {"amount_minor": 1795, "currency": "USD"}
 _AT = "2026-09-30T15:04:05Z"
 _COMMAND = {"account_id": "acme", "user_id": "olga", "add_on": "analytics_plus", "entry_point": "plan_tab"}
 _HAPPENED = {"account_id": "acme", "add_on": "analytics_plus"}
-_ANSWER = {"account_id": "acme", "user_id": "olga", "command_id": "c-1", "command_type": "addons.PurchaseAddOn.v1"}
+_ANSWER = {
+    "account_id": "acme",
+    "user_id": "olga",
+    "command_id": "c-1",
+    "command_type": "addons.PurchaseAddOn.v1",
+    "request_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+}
 _STAFF = {"staff_id": "sue", "reason": "agreed by phone"}
 _ORDER = {"account_id": "acme", **_STAFF}
 _TERMS = {

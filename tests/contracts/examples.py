@@ -118,7 +118,12 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "note": "for 300 seats",
     },
     "TrialStarted": {**_HAPPENED, "started_by": _PERSON, "started_at": _AT, "ends_at": "2026-10-14T15:04:05Z"},
-    "TrialEndingSoon": {**_HAPPENED, "started_by": _PERSON, "ends_at": "2026-10-14T15:04:05Z"},
+    "TrialEndingSoon": {
+        **_HAPPENED,
+        "started_by": _PERSON,
+        "ends_at": "2026-10-14T15:04:05Z",
+        "after_trial": "convert",
+    },
     "TrialExtended": {**_HAPPENED, "ends_at": "2026-10-21T15:04:05Z", "extended_at": _AT, "by": _STAFF},
     "TrialEnded": {**_HAPPENED, "ended_at": _AT, "reason": "back_office", "started_by": _PERSON, "by": _STAFF},
     "FeatureRequested": {**_HAPPENED, "requested_by": _PERSON, "requested_at": _AT, "note": "please"},

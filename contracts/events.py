@@ -79,6 +79,7 @@ class TrialEndingSoon(Payload):
     add_on: AddOnId
     started_by: Person
     ends_at: Instant
+    after_trial: Annotated[str, Field(description="what comes then: lapse, or convert: it is bought")] | None = None
 
 
 class TrialExtended(Payload):

@@ -121,10 +121,13 @@ def trial_ended(
 
 
 def ending_trial(state: Known, purchased: AddOnPurchased) -> tuple[TrialEnded | AddOnPurchased, ...]:
-    """Return a purchase behind the end of the trial that runs at its moment, if one does."""
+    """Return a purchase behind the end of the trial that runs at its moment, if one does.
+
+    A trial goes on beside a purchase that begins later, and ends by its timer.
+    """
     add_on, at = purchased.add_on, purchased.purchased_at
     trial = _has(state, add_on).running_trial(at)
-    if trial is None:
+    if trial is None or Subscription.of(purchased).begins_at is not None:
         return (purchased,)
     return trial_ended(state.account_id, add_on, trial, at, "purchased", purchased.by), purchased
 
@@ -254,11 +257,11 @@ def _with_state_of(state: Known, add_on: str, changed: AddOnState) -> Known:
 
 def _timers(add_on: str, has: AddOnState) -> dict[str, datetime | None]:
     """Return the timers of an add-on by name, None for one that must not be set."""
-    trial, quote = has.trial, has.quote
-    runs = trial is not None and trial.ended_at is None
+    trial, quote = has.open_trial, has.quote
+    lapses = trial is not None and has.replaces_trial_at is None
     return {
-        f"{TRIAL_NOTICE}:{add_on}": _whole_milliseconds(trial.notice_at) if trial and runs else None,
-        f"{TRIAL_END}:{add_on}": _whole_milliseconds(trial.ends_at) if trial and runs else None,
+        f"{TRIAL_NOTICE}:{add_on}": _whole_milliseconds(trial.notice_at) if trial and lapses else None,
+        f"{TRIAL_END}:{add_on}": _whole_milliseconds(trial.ends_at) if trial else None,
         f"{QUOTE_END}:{add_on}": _whole_milliseconds(quote.expires_at) if quote else None,
     }
 

@@ -1,6 +1,6 @@
 """What a command of the vendor's staff comes to. Every event carries who of the staff acted and why.
 
-    ActivateAddOn       -> [TrialEnded (purchased)], AddOnPurchased (origin quote)
+    ActivateAddOn       -> [TrialEnded (purchased), where it begins now], AddOnPurchased (origin quote)
     DeclineQuote        -> QuoteDeclined
     ModifySubscription  -> SubscriptionModified
     CancelSubscription  -> SubscriptionCanceled
@@ -199,8 +199,8 @@ def _no_quote(case: _Case) -> Rejected:
 
 
 def _extend(case: _Case, command: ExtendTrial) -> _Outcome:
-    trial = case.has.running_trial(case.now)
-    if trial is None:
+    trial = case.has.trial
+    if trial is None or case.has.running_trial(case.now) is None:
         return _no_trial(case)
     if command.ends_at <= trial.ends_at:
         return _not_allowed(f"The trial already lasts until {trial.ends_at:%Y-%m-%d %H:%M} UTC: state a later end.")

@@ -78,6 +78,12 @@ class Situation:
         return self.has.subscription is not None and self.has.is_purchased(self.today)
 
     @property
+    def begins_on(self) -> date | None:
+        """The first local day of the subscription, where that is still ahead."""
+        subscription = self.has.subscription
+        return subscription.begins_on if subscription is not None and not subscription.has_begun(self.today) else None
+
+    @property
     def is_granted(self) -> bool:
         """Whether the account has the add-on free of charge today."""
         return self.has.granted_until is not None and self.has.is_granted(self.today)
@@ -236,6 +242,8 @@ def sentence(situation: Situation, action: Action, reason: Reason, *, expected: 
         case Reason.ROLE_NOT_PERMITTED:
             barred = situation.role is None or not may(situation.role)
             return _NO_ACCESS if barred else _WHO_MAY[action].format(add_on=add_on)
+        case Reason.ALREADY_PURCHASED if situation.begins_on is not None:
+            return f"Your account already has {add_on}: it begins on {situation.begins_on}."
         case Reason.QUOTE_REQUIRED if isinstance(situation.offer, QuoteCause):
             why = _WHY_QUOTE[situation.offer].format(limit=situation.catalog.self_service_seat_limit)
             return f"{add_on} needs a quote, because {why}: request one from your account manager."

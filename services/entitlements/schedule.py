@@ -6,12 +6,13 @@ Terms that are announced take over on their first day, by the date alone: no mes
 What stays true (`tests/entitlements/test_subscriptions.py`):
 - Terms but for the seats never change a day before the first day that was announced for them.
 - The days on which a subscription's changes are decided never go back, whatever the clock or the zone does.
+- A trial goes on until it ends or until a subscription agreed meanwhile begins, whichever is earlier.
 """
 
 from datetime import date, datetime
 from typing import NamedTuple
 
-from contracts.cycles import cycle_containing, local_date
+from contracts.cycles import cycle_containing, local_date, local_midnight
 from contracts.events import AddOnPurchased, Person, SubscriptionCanceled, SubscriptionModified, Terms
 from contracts.payload import Value
 
@@ -38,11 +39,13 @@ class Subscription(Value):
     """What was agreed: `terms` in force from `terms_from` on, and those announced for `next_from`.
 
     `licenses_from` is the day the latest change or the end was decided; the seats of all terms are those since then.
-    `ends_on` is the first local day without the add-on.
+    `ends_on` is the first local day without the add-on. `begins_at` is its first moment where that lay ahead as it was
+    sold, and None again once it is canceled before.
     """
 
     id: str
     begins_on: date
+    begins_at: datetime | None = None
     terms: Terms
     terms_from: date
     licenses_from: date
@@ -55,7 +58,15 @@ class Subscription(Value):
     def of(cls, event: AddOnPurchased) -> "Subscription":
         """Begin a subscription on its first billed day."""
         day = event.effective_date
-        return cls(id=event.subscription_id, begins_on=day, terms=event.terms, terms_from=day, licenses_from=day)
+        begins_at = local_midnight(day, event.terms.timezone)
+        return cls(
+            id=event.subscription_id,
+            begins_on=day,
+            begins_at=begins_at if begins_at > event.purchased_at else None,
+            terms=event.terms,
+            terms_from=day,
+            licenses_from=day,
+        )
 
     def at(self, now: datetime) -> Present:
         """Return what holds at an instant: before the first day what will hold then."""
@@ -80,6 +91,7 @@ class Subscription(Value):
         return Subscription(
             id=self.id,
             begins_on=self.begins_on,
+            begins_at=self.begins_at,
             terms=terms,
             terms_from=present.terms_from,
             licenses_from=event.licenses_from,
@@ -91,8 +103,11 @@ class Subscription(Value):
 
     def ended(self, event: SubscriptionCanceled) -> "Subscription":
         """End; the day on which that was decided is one no later change goes behind."""
-        day = self.at(event.canceled_at).day
-        return self.model_copy(update={"ends_on": event.effective_date, "licenses_from": day})
+        day, begins_at = self.at(event.canceled_at).day, self.begins_at
+        if begins_at is not None and event.canceled_at < begins_at and event.effective_date <= self.begins_on:
+            begins_at = None
+        changes = {"ends_on": event.effective_date, "licenses_from": day, "begins_at": begins_at}
+        return self.model_copy(update=changes)
 
     def has_begun(self, day: date) -> bool:
         """Whether its first billed day has come on the local date `day`."""
@@ -148,10 +163,26 @@ class AddOnState(Value):
         """Whether the add-on is free of charge on the account's local date `today`."""
         return self.granted_until is not None and today < self.granted_until
 
+    @property
+    def replaces_trial_at(self) -> datetime | None:
+        """When the subscription begins that was agreed during the trial; None where the trial ends by itself before."""
+        begins_at = self.subscription.begins_at if self.subscription is not None else None
+        if self.trial is None or begins_at is None:
+            return None
+        return begins_at if self.trial.started_at < begins_at <= self.trial.ends_at else None
+
+    @property
+    def open_trial(self) -> Trial | None:
+        """The trial whose end was not told yet; it ends with the beginning of the subscription at the latest."""
+        if self.trial is None or self.trial.ended_at is not None:
+            return None
+        replaced_at = self.replaces_trial_at
+        return self.trial if replaced_at is None else self.trial.model_copy(update={"ends_at": replaced_at})
+
     def running_trial(self, now: datetime) -> Trial | None:
         """Return the trial that gives access now."""
-        trial = self.trial
-        return trial if trial is not None and trial.ended_at is None and now < trial.ends_at else None
+        trial = self.open_trial
+        return trial if trial is not None and now < trial.ends_at else None
 
     def open_quote(self, now: datetime) -> Quote | None:
         """Return the quote that can still be answered now."""

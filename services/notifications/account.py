@@ -21,7 +21,6 @@ from contracts.payload import Value
 from services.notifications import digest
 from services.runtime.decision import Document, Row, State
 
-DIGEST: Final = "digest"
 HELD_INVOICES_MAX: Final = 50
 _INVOICES: Final = frozenset({Template.PURCHASE_RECEIPT, Template.INVOICE})
 _ANSWERS: Final = (Template.REQUESTED_ADD_ON_PURCHASED, Template.FEATURE_DECLINED)

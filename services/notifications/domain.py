@@ -30,6 +30,7 @@ from contracts.events import (
     FeatureDeclined,
     FeatureRequested,
     FeatureSnoozed,
+    SubscriptionCanceled,
     TrialStarted,
 )
 from contracts.identity import derive_id
@@ -119,8 +120,8 @@ class NotificationsDecider:
                 state = timers.with_request(state, message)
             case FeatureDeclined() | FeatureSnoozed() | DigestChanged():
                 state = self._with_wish(state, message)
-            case AddOnPurchased():
-                state = timers.with_purchase(state, message, self._naming(message.add_on))
+            case AddOnPurchased() | SubscriptionCanceled():
+                state = timers.with_purchase_or_end(state, message, self._naming(message.add_on))
                 state = notices.with_notice(state, message, self.catalog)
             case TrialStarted():
                 return timers.with_trial(state, message, self._naming(message.add_on))

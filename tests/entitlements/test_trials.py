@@ -46,7 +46,7 @@ def extend(ends_at: datetime) -> ExtendTrial:
 
 def soon(ends_at: datetime = ENDS) -> TrialEndingSoon:
     """Return the notice of the Owner's trial."""
-    return TrialEndingSoon(account_id=ACCOUNT, add_on=ADD_ON, started_by=OWNER, ends_at=ends_at)
+    return TrialEndingSoon(account_id=ACCOUNT, add_on=ADD_ON, started_by=OWNER, ends_at=ends_at, after_trial="lapse")
 
 
 def ended(reason: str = "expired", ended_at: datetime = ENDS, add_on: str = ADD_ON, **more: Any) -> TrialEnded:

@@ -16,6 +16,7 @@ from contracts.backoffice import Staff
 from contracts.events import AddOnPurchased, SubscriptionCanceled, SubscriptionModified
 from contracts.invoices import BASE_PLAN, InvoiceIssued, InvoiceKind, InvoiceLine
 from contracts.money import Money
+from contracts.offers import AccountFacts
 from contracts.payload import TimeZoneName, Value
 from services.billing.schedule import ActiveSubscription
 from services.runtime.decision import Document, Row
@@ -35,13 +36,16 @@ class AccountPlan(Value):
 class BillingAccount(Document):
     """An account as billing knows it. `subscriptions` is by add-on id, so the catalog bounds it.
 
-    `account_revision` is -1 until the account's first fact; `base_billed_until` is the first day whose base plan is not
+    `account_revision` is -1 until the account's first fact; `facts` and `name` are for previews and documents, and
+    nothing that happened is charged by them; `base_billed_until` is the first day whose base plan is not
     billed.
     """
 
     next_number: int = 1
     subscriptions: Mapping[str, ActiveSubscription] = {}
     account_revision: int = -1
+    facts: AccountFacts | None = None
+    name: str = ""
     base: AccountPlan | None = None
     base_billed_until: date | None = None
 
@@ -54,9 +58,13 @@ class BillingAccount(Document):
 
 
 class InvoiceRow(Row):
-    """An invoice as published, and what credits gave back of it: row `invoice:<n>`, n counting 1, 2, 3 … ."""
+    """An invoice as published, and what credits gave back of it: row `invoice:<n>`, n counting 1, 2, 3 … .
+
+    `billed_to` is the account's name when it was issued.
+    """
 
     invoice: InvoiceIssued
+    billed_to: str = ""
     credited: int = 0
 
 
@@ -77,11 +85,11 @@ def subscription_row(subscription_id: str) -> str:
 
 
 def with_account(account: BillingAccount, fact: AccountUpdated) -> BillingAccount:
-    """Remember the base plan."""
+    """Remember the base plan, and what a preview depends on."""
     base = None
     if fact.base_plan is not None:
         base = AccountPlan(revision=fact.revision, plan=fact.base_plan, billing=fact.billing, timezone=fact.timezone)
-    return _changed(account, account_revision=fact.revision, base=base)
+    return _changed(account, account_revision=fact.revision, facts=AccountFacts.of(fact), name=fact.name, base=base)
 
 
 def with_purchase(account: BillingAccount, event: AddOnPurchased) -> BillingAccount:

@@ -104,6 +104,7 @@ def answer(
         "command_id": cause.id,
         "command_type": cause.type,
         "user_id": command.staff_id,
+        "request_digest": cause.request_digest,
     }
     if isinstance(decision, Accepted):
         return CreditAccepted(**asked, events=event_ids)

@@ -6,6 +6,7 @@
     SubscriptionCanceled  -> InvoiceIssued (credit) for paid days that are not used
     IssueCredit           -> InvoiceIssued (credit), or a refusal
     AccountUpdated        -> nothing; the base plan is billed with the renewals
+    MemberUpdated         -> nothing; the role says who may see what is charged
     anything else         -> Ignored
 
 What stays true:
@@ -20,18 +21,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from contracts.accounts import AccountUpdated
+from contracts.accounts import AccountUpdated, MemberUpdated
 from contracts.backoffice import IssueCredit
 from contracts.events import AddOnPurchased, SubscriptionCanceled, SubscriptionModified
 from contracts.invoices import InvoiceIssued, InvoiceKind, ProrationRule
-from services.billing import account
+from services.billing import account, directory
 from services.billing.account import RENEWAL, BillingAccount, InvoiceRow, SubscriptionRow, invoice_row, subscription_row
 from services.billing.charges import Charging
 from services.billing.credits import credited_rows, credits_of_unused_days, decide_credit, rows_to_credit
+from services.billing.directory import MemberRow
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Message, NeedsRows, Row, State, TimerDue
 
 Known = State[BillingAccount]
-_ROW_TYPES: Mapping[str, type[Row]] = {"invoice": InvoiceRow, "subscription": SubscriptionRow}
+_ROW_TYPES: Mapping[str, type[Row]] = {"invoice": InvoiceRow, "subscription": SubscriptionRow, "member": MemberRow}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class BillingDecider:
                 return () if number is None else (invoice_row(number),)
             case InvoiceIssued():
                 return credited_rows(message)
+            case MemberUpdated():
+                return (directory.member_row(message.user_id),)
         return ()
 
     def decide(self, state: Known, message: Message, cause: Cause, now: datetime) -> Decision:
@@ -76,14 +80,16 @@ class BillingDecider:
             case AccountUpdated(revision=revision):
                 known = state.document.account_revision
                 return Accepted() if revision > known else Ignored(f"revision {revision} is not newer than {known}")
+            case MemberUpdated():
+                return directory.decide(state, message)
         return Ignored(f"{cause.type} is not billed")
 
     def evolve(self, state: Known, message: Message) -> Known:
         """Remember a fact or an event; count and keep an invoice."""
         document = state.document
         match message:
-            case AccountUpdated():
-                return state._replace(document=account.with_account(document, message))
+            case AccountUpdated() | MemberUpdated():
+                return _with_fact(state, message)
             case AddOnPurchased():
                 return state._replace(document=account.with_purchase(document, message))
             case SubscriptionModified():
@@ -148,8 +154,15 @@ class BillingDecider:
         return Charging(self.rule, self.payment_terms_days, account_id, now)
 
 
+def _with_fact(state: Known, fact: AccountUpdated | MemberUpdated) -> Known:
+    if isinstance(fact, MemberUpdated):
+        return directory.with_member(state, fact)
+    return state._replace(document=account.with_account(state.document, fact))
+
+
 def _with_rows(state: Known, invoice: InvoiceIssued) -> Known:
-    state = state.with_row(invoice_row(state.document.next_number), InvoiceRow(invoice=invoice))
+    kept = InvoiceRow(invoice=invoice, billed_to=state.document.name)
+    state = state.with_row(invoice_row(state.document.next_number), kept)
     for line in invoice.lines:
         if invoice.kind is InvoiceKind.IMMEDIATE:
             billed = SubscriptionRow(invoice_number=invoice.invoice_number)

@@ -284,6 +284,6 @@ def test_billing_is_a_decider_of_the_runtime() -> None:
     """The runtime takes billing as it is: its document, its rows by prefix and its functions."""
     decider: Decider[BillingAccount] = BillingDecider()
     assert decider.document is BillingAccount
-    assert set(decider.row_types) == {"invoice", "subscription"}
+    assert set(decider.row_types) == {"invoice", "subscription", "member"}
     assert decider.row_types["invoice"] is InvoiceRow
     assert decider.row_types["subscription"] is SubscriptionRow

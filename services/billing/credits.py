@@ -23,12 +23,10 @@ from contracts.results import CreditAccepted, CreditRejected, Reason
 from services.billing.account import (
     BillingAccount,
     InvoiceRow,
-    SubscriptionRow,
     invoice_row,
     issue,
     issue_each,
     number_of,
-    subscription_row,
 )
 from services.billing.proration import amount, days_in_words
 from services.billing.schedule import ActiveSubscription, Charge
@@ -39,11 +37,8 @@ _ONE: Final = Licenses(standard=1)
 
 
 def rows_to_credit(subscription: ActiveSubscription, state: State[BillingAccount]) -> tuple[str, ...]:
-    """Name the rows not loaded yet of the invoices to be credited, or of the purchase where they follow from it."""
-    names: dict[str, None] = {}
-    for charge in _unused(subscription):
-        number = _number(subscription, charge, state)
-        names[invoice_row(number) if number else subscription_row(subscription.subscription_id)] = None
+    """Name the rows not loaded yet of the invoices to be credited."""
+    names = dict.fromkeys(invoice_row(charge.number) for charge in _unused(subscription))
     return tuple(name for name in names if not _is_loaded(state, name))
 
 
@@ -61,7 +56,7 @@ def credits_of_unused_days(
     lines: list[InvoiceLine] = []
     taken: Counter[int] = Counter()
     for charge in _unused(subscription):
-        number = _number(subscription, charge, state)
+        number = charge.number
         line = _unused_line(subscription, charge, state.row(invoice_row(number)), taken[number])
         if line.amount.amount_minor:
             taken[number] -= line.amount.amount_minor
@@ -128,15 +123,6 @@ def _unused(subscription: ActiveSubscription) -> tuple[Charge, ...]:
         return ()
     charges = (charge for period in subscription.periods for charge in period.charges)
     return tuple(charge for charge in charges if charge.used_to > max(ends_on, charge.first))
-
-
-def _number(subscription: ActiveSubscription, charge: Charge, state: State[BillingAccount]) -> int:
-    """Return the number of a charge's invoice, 0 while the row that names it is not loaded."""
-    name = subscription_row(subscription.subscription_id)
-    if charge.number or not _is_loaded(state, name):
-        return charge.number
-    purchase: SubscriptionRow = state.row(name)
-    return number_of(purchase.invoice_number, state.account_id) or 0
 
 
 def _is_loaded(state: State[BillingAccount], name: str) -> bool:

@@ -5,12 +5,10 @@ charge begins there. So no local day is charged twice or left out, whatever is d
 """
 
 from datetime import date, datetime, timedelta
-from typing import Any, Final, Self
-
-from pydantic import model_validator
+from typing import Final, Self
 
 from contracts.accounts import Licenses
-from contracts.cycles import cycle_containing, local_date, local_midnight
+from contracts.cycles import local_date, local_midnight
 from contracts.events import AddOnPurchased, SubscriptionModified, Terms
 from contracts.invoices import InvoiceLine
 from contracts.payload import Value
@@ -30,7 +28,7 @@ class Charge(Value):
     """Seats charged for the local dates [first, end) by one line of invoice `number` of the account.
 
     What it came to is in the invoice's row. Of it `credited` minor units were given back, for the days from
-    `credited_from` on. Number 0 is the invoice of the subscription's purchase, in state of the first release.
+    `credited_from` on.
     """
 
     number: int
@@ -84,25 +82,6 @@ class ActiveSubscription(Value):
     paid_until: date
     periods: tuple[PaidPeriod, ...] = ()
     ends_on: date | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_the_first_release(cls, data: Any) -> Any:
-        """Read state that only knew the purchase: its cycle is paid, by the invoice that the row names."""
-        if not isinstance(data, dict) or "terms" not in data:
-            return data
-        terms, first = Terms.model_validate(data["terms"]), date.fromisoformat(str(data["effective_date"]))
-        end = cycle_containing(terms.cycle_anchor, terms.frequency, first).end
-        charge = Charge(number=0, first=first, end=end, seats=terms.licenses.total)
-        return {
-            "subscription_id": data["subscription_id"],
-            "effective_date": first,
-            "licenses": terms.licenses,
-            "licenses_from": first,
-            "agreed": (AgreedTerms(first=first, terms=terms),),
-            "paid_until": end,
-            "periods": (PaidPeriod(first=first, end=end, terms=terms, charges=(charge,)),),
-        }
 
     def terms_on(self, day: date) -> Terms:
         """Return the terms in force on a day; before the first, the first."""
@@ -172,13 +151,11 @@ class ActiveSubscription(Value):
 
     def credited(self, line: InvoiceLine, number: int | None) -> Self:
         """Take the days of a line as given back, where it is of days, of what invoice `number` charged."""
-        numbers = {charge.number for period in self.periods for charge in period.charges}
-        wanted = number if number in numbers else 0
         periods = tuple(
             period.model_copy(
                 update={
                     "charges": tuple(
-                        charge.credited_by(line) if charge.number == wanted else charge for charge in period.charges
+                        charge.credited_by(line) if charge.number == number else charge for charge in period.charges
                     )
                 }
             )

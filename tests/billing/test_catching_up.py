@@ -1,13 +1,12 @@
 """What comes too late, or begins in the past, is charged cycle by cycle, in order and once."""
 
-import json
 from datetime import UTC, date, datetime, timedelta
 
 from contracts.accounts import Licenses
 from contracts.invoices import InvoiceKind
 from services.billing.account import RENEWAL
 from services.runtime.decision import Accepted, TimerDue
-from tests.billing.bills import NEW_YORK, account_fact, bought, periods
+from tests.billing.bills import NEW_YORK, bought, periods
 from tests.billing.entitled import Entitled
 from tests.billing.scenario import ACCOUNT, billed, given, invoices, issued, purchase, terms_of
 
@@ -74,20 +73,3 @@ def test_a_start_in_the_future_is_billed_at_once() -> None:
     assert billed(issued(story.when(event)))[1] == "analytics_plus 2026-11-30 2026-12-20 1 11.97 USD"
     story.advance(timedelta(days=79)).then_nothing()
     assert periods(story.advance(timedelta(days=2))) == [("2026-12-20", "2027-01-20")]
-
-
-# ----------------------------------------------------------------------------------------------------- state before
-
-
-def test_state_of_the_first_release_is_renewed() -> None:
-    """A document that only knew purchases loads: its first cycle is paid, and the next message sets the timer."""
-    story = bought(purchase())
-    subscription = {
-        "subscription_id": "sub-1",
-        "effective_date": "2026-09-30",
-        "terms": purchase().terms.model_dump(mode="json"),
-    }
-    story._document = json.dumps({"next_number": 2, "subscriptions": {"analytics_plus": subscription}}).encode()
-    assert story.document.timers == {}
-    story.given(account_fact(figure=None))
-    assert periods(story.advance(timedelta(days=20))) == [("2026-10-20", "2026-11-20")]

@@ -193,17 +193,3 @@ def test_the_end_of_what_is_not_known_is_ignored() -> None:
     running = Running()
     event = running.has.cancel(START, at_once=True).model_copy(update={"subscription_id": "sub-9"})
     assert stays_quiet(running.story.when(event)) == "subscription sub-9 is not known"
-
-
-def test_state_of_the_first_release_is_given_back() -> None:
-    """A purchase stored before charges were kept is credited from the invoice that its row names."""
-    story = Running().after(10)
-    subscription = story.story.document.subscriptions["analytics_plus"]
-    (period,) = subscription.periods
-    charges = tuple(charge.model_copy(update={"number": 0}) for charge in period.charges)
-    old = subscription.model_copy(update={"periods": (period.model_copy(update={"charges": charges}),)})
-    document = story.story.document.model_copy(update={"subscriptions": {"analytics_plus": old}})
-    story.story._document = document.model_dump_json().encode()
-    assert issued(story.canceled()).total == Money.parse("-20.00", "USD")
-    kept = story.story.document.subscriptions["analytics_plus"].periods[0].charges[0]
-    assert (kept.credited, kept.credited_from) == (2_000, date(2026, 9, 30))

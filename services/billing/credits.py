@@ -1,10 +1,10 @@
 """What is given back: days that were paid for and are not used, and what the back office wants to credit.
 
     unused days   for each charge, what its line came to x unused days / its days, once a subscription's end is known
-    IssueCredit   an amount of one invoice, no days
+    IssueCredit   an amount of one invoice, no days, spread over its lines
 
-No invoice gives back more than it charged: what is left of it caps every credit, and a credit invoice gives nothing
-back. Amounts are negative, and counted in calendar days whatever the deployment's rule is.
+No line of an invoice gives back more than it charged: what is left of it caps every credit, and a credit invoice gives
+nothing back. Amounts are negative, and counted in calendar days whatever the deployment's rule is.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +30,7 @@ from services.billing.account import (
     issue_each,
     number_of,
 )
-from services.billing.proration import amount, days_in_words
+from services.billing.proration import amount, days_in_words, spread
 from services.billing.schedule import PaidPeriod
 from services.runtime.decision import Accepted, Cause, Rejected, State
 
@@ -124,9 +124,9 @@ def decide_credit(
         return Rejected(
             Reason.CREDIT_EXCEEDS_PAID, f"Of invoice {command.invoice_number} {rest} can be credited, not {wanted}."
         )
-    line = _line_of_amount(row.invoice, wanted)
-    due_date = local_date(now, line.timezone)
-    return Accepted((issue(account, command.account_id, InvoiceKind.CREDIT, (line,), now, due_date, command.staff),))
+    lines = _lines_of_amount(row, wanted)
+    due_date = local_date(now, lines[0].timezone)
+    return Accepted((issue(account, command.account_id, InvoiceKind.CREDIT, lines, now, due_date, command.staff),))
 
 
 def answer(
@@ -176,14 +176,24 @@ def _unused_line(row: InvoiceRow, index: int, unused_from: date) -> InvoiceLine 
     return _credit_line(row.invoice, line, unit_price, share, changes)
 
 
-def _line_of_amount(invoice: InvoiceIssued, wanted: Money) -> InvoiceLine:
-    """Credit an amount of an invoice: on its first line, for no days."""
-    line = invoice.lines[0]
-    changes = {
-        "description": f"credit on {invoice.invoice_number}",
-        "days": BilledDays(billed=0, in_cycle=line.days.in_cycle),
-    }
-    return _credit_line(invoice, line, _negative(line, wanted.amount_minor), _WHOLE, changes)
+def _lines_of_amount(row: InvoiceRow, wanted: Money) -> list[InvoiceLine]:
+    """Credit an amount of an invoice for no days: a line for each of its lines, pro rata of what is left of it."""
+    invoice = row.invoice
+    parts = zip(invoice.lines, spread(wanted.amount_minor, row.left), strict=True)
+    return [
+        _credit_line(
+            invoice,
+            line,
+            _negative(line, minor),
+            _WHOLE,
+            {
+                "description": f"{line.add_on}, credit on {invoice.invoice_number}",
+                "days": BilledDays(billed=0, in_cycle=line.days.in_cycle),
+            },
+        )
+        for line, minor in parts
+        if minor
+    ]
 
 
 def _credit_line(

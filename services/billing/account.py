@@ -9,7 +9,7 @@ What stays true (`tests/billing/`):
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import reduce
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from contracts.accounts import AccountUpdated, BasePlan, Billing
 from contracts.backoffice import Staff
@@ -22,6 +22,8 @@ from services.billing.schedule import ActiveSubscription
 from services.runtime.decision import Document, Row
 
 RENEWAL: Final = "renewal"
+LINES_MAX: Final = 200
+"""Lines of an invoice that gathers many: about 100 KB as a record, where a reader takes 256 KB and a broker 1 MB."""
 
 
 class AccountPlan(Value):
@@ -37,8 +39,7 @@ class BillingAccount(Document):
     """An account as billing knows it. `subscriptions` is by add-on id, so the catalog bounds it.
 
     `account_revision` is -1 until the account's first fact; `facts` and `name` are for previews and documents, and
-    nothing that happened is charged by them; `base_billed_until` is the first day whose base plan is not
-    billed.
+    nothing that happened is charged by them; `base_billed_until` is the first day whose base plan is not billed.
     """
 
     next_number: int = 1
@@ -57,15 +58,56 @@ class BillingAccount(Document):
         return None
 
 
-class InvoiceRow(Row):
-    """An invoice as published, and what credits gave back of it: row `invoice:<n>`, n counting 1, 2, 3 … .
+class GivenBack(Value):
+    """What credits gave back of one line of an invoice: minor units, and the line's days from `days_from` on."""
 
-    `billed_to` is the account's name when it was issued.
+    minor: int = 0
+    days_from: date | None = None
+
+
+class InvoiceRow(Row):
+    """An invoice as published, and what was given back of each of its lines: row `invoice:<n>`, n counting 1, 2, 3 … .
+
+    `given_back` is () while nothing was; `billed_to` is the account's name when it was issued.
     """
 
     invoice: InvoiceIssued
     billed_to: str = ""
-    credited: int = 0
+    given_back: tuple[GivenBack, ...] = ()
+
+    @property
+    def left(self) -> tuple[int, ...]:
+        """What is left of each line, in minor units."""
+        lines = zip(self.invoice.lines, self._each_given_back(), strict=True)
+        return tuple(line.amount.amount_minor - back.minor for line, back in lines)
+
+    def used_to(self, index: int) -> date:
+        """Return the end of the days of a line that were not given back."""
+        return self._each_given_back()[index].days_from or self.invoice.lines[index].period.to
+
+    def credited_by(self, credit: InvoiceLine) -> Self:
+        """Take what a credit's line gives back as given back of the line that charged its days."""
+        given_back = tuple(
+            _with_credit(back, credit)
+            if line.subscription_id == credit.subscription_id
+            and line.period.from_ <= credit.period.from_ < line.period.to
+            else back
+            for line, back in zip(self.invoice.lines, self._each_given_back(), strict=True)
+        )
+        return self.model_copy(update={"given_back": given_back})
+
+    def _each_given_back(self) -> tuple[GivenBack, ...]:
+        return self.given_back or tuple(GivenBack() for _ in self.invoice.lines)
+
+
+class ChargeRow(Row):
+    """Which line of which of the account's invoices charged days of a subscription.
+
+    Row `charge:<subscription id>:<first day of the paid period>:<n>`, n counting 0, 1, 2 … within the period.
+    """
+
+    invoice: int
+    line: int
 
 
 class SubscriptionRow(Row):
@@ -77,6 +119,11 @@ class SubscriptionRow(Row):
 def invoice_row(number: int) -> str:
     """Name the row of an invoice."""
     return f"invoice:{number}"
+
+
+def charge_row(subscription_id: str, first: date, count: int) -> str:
+    """Name the row of a paid period's charge, `count` from 0."""
+    return f"charge:{subscription_id}:{first}:{count}"
 
 
 def subscription_row(subscription_id: str) -> str:
@@ -111,7 +158,6 @@ def with_end(account: BillingAccount, event: SubscriptionCanceled) -> BillingAcc
 
 def with_invoice(account: BillingAccount, invoice: InvoiceIssued) -> BillingAccount:
     """Count an invoice, and take what its lines charge or give back as paid or credited."""
-    number = account.next_number
     subscriptions, base_billed_until = dict(account.subscriptions), account.base_billed_until
     for line in invoice.lines:
         found = account.subscription(line.subscription_id)
@@ -119,8 +165,10 @@ def with_invoice(account: BillingAccount, invoice: InvoiceIssued) -> BillingAcco
             base_billed_until = line.period.to
         elif found is not None:
             add_on = found[0]
-            subscriptions[add_on] = _with_line(subscriptions[add_on], invoice, line, number)
-    return _changed(account, next_number=number + 1, subscriptions=subscriptions, base_billed_until=base_billed_until)
+            subscriptions[add_on] = _with_line(subscriptions[add_on], invoice.kind, line)
+    return _changed(
+        account, next_number=account.next_number + 1, subscriptions=subscriptions, base_billed_until=base_billed_until
+    )
 
 
 def issue(
@@ -152,14 +200,15 @@ def issue_each(
     lines: Iterable[InvoiceLine],
     make: Callable[[BillingAccount, list[InvoiceLine]], InvoiceIssued],
 ) -> tuple[InvoiceIssued, ...]:
-    """Make an invoice for each currency of lines, one numbered after the other."""
+    """Make invoices of lines, one numbered after the other: at least one for each currency, none above `LINES_MAX`."""
     by_currency: dict[str, list[InvoiceLine]] = {}
     for line in lines:
         by_currency.setdefault(line.amount.currency, []).append(line)
     issued: list[InvoiceIssued] = []
     for _, each in sorted(by_currency.items()):
-        issued.append(make(account, each))
-        account = with_invoice(account, issued[-1])
+        for first in range(0, len(each), LINES_MAX):
+            issued.append(make(account, each[first : first + LINES_MAX]))
+            account = with_invoice(account, issued[-1])
     return tuple(issued)
 
 
@@ -177,14 +226,19 @@ def in_words(number: int, account_id: str) -> str:
     return f"{account_id}-{number:06d}"
 
 
-def _with_line(
-    subscription: ActiveSubscription, invoice: InvoiceIssued, line: InvoiceLine, number: int
-) -> ActiveSubscription:
-    if line.credits is not None:
-        return subscription.credited(line, number_of(line.credits, invoice.account_id))
-    if invoice.kind is InvoiceKind.ADJUSTMENT:
-        return subscription.charged_for_more(line, number)
-    return subscription.charged(line, number)
+def _with_credit(back: GivenBack, credit: InvoiceLine) -> GivenBack:
+    days_from = credit.period.from_ if credit.days.billed else back.days_from
+    return GivenBack(minor=back.minor - credit.amount.amount_minor, days_from=days_from)
+
+
+def _with_line(subscription: ActiveSubscription, kind: InvoiceKind, line: InvoiceLine) -> ActiveSubscription:
+    match kind:
+        case InvoiceKind.IMMEDIATE | InvoiceKind.RENEWAL:
+            return subscription.charged(line)
+        case InvoiceKind.ADJUSTMENT:
+            return subscription.charged_for_more(line)
+        case InvoiceKind.CREDIT:
+            return subscription
 
 
 def _with_subscription(account: BillingAccount, add_on: str, subscription: ActiveSubscription) -> BillingAccount:

@@ -103,7 +103,7 @@ class Charging:
                 line = self._line(
                     event.subscription_id,
                     add_on,
-                    paid.terms,
+                    subscription.terms_on(paid.first),
                     period,
                     Licenses(standard=more),
                     moment=event.modified_at,

@@ -20,20 +20,35 @@ What stays true:
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 
 from contracts.accounts import AccountUpdated, MemberUpdated
 from contracts.backoffice import IssueCredit
 from contracts.events import AddOnPurchased, SubscriptionCanceled, SubscriptionModified
-from contracts.invoices import InvoiceIssued, InvoiceKind, ProrationRule
+from contracts.invoices import InvoiceIssued, InvoiceKind, InvoiceLine, ProrationRule
 from services.billing import account, directory
-from services.billing.account import RENEWAL, BillingAccount, InvoiceRow, SubscriptionRow, invoice_row, subscription_row
+from services.billing.account import (
+    RENEWAL,
+    BillingAccount,
+    ChargeRow,
+    InvoiceRow,
+    SubscriptionRow,
+    charge_row,
+    invoice_row,
+    subscription_row,
+)
 from services.billing.charges import Charging
-from services.billing.credits import credited_rows, credits_of_unused_days, decide_credit, rows_to_credit
+from services.billing.credits import Crediting, credited_rows, decide_credit, rows_to_credit, unused_from
 from services.billing.directory import MemberRow
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Message, NeedsRows, Row, State, TimerDue
 
 Known = State[BillingAccount]
-_ROW_TYPES: Mapping[str, type[Row]] = {"invoice": InvoiceRow, "subscription": SubscriptionRow, "member": MemberRow}
+_ROW_TYPES: Mapping[str, type[Row]] = {
+    "charge": ChargeRow,
+    "invoice": InvoiceRow,
+    "member": MemberRow,
+    "subscription": SubscriptionRow,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +153,19 @@ class BillingDecider:
         return Accepted((*missed, *charging.adjustments(document, event)))
 
     def _decide_end(self, state: Known, event: SubscriptionCanceled, now: datetime) -> Decision:
-        ending = account.with_end(state.document, event)
-        found = ending.subscription(event.subscription_id)
+        found = state.document.subscription(event.subscription_id)
         if found is None:
             return Ignored(f"subscription {event.subscription_id} is not known")
-        if ending == state.document:
+        if found[1].ends_on is not None and found[1].ends_on <= event.effective_date:
             return Ignored(f"subscription {event.subscription_id} ends on {found[1].ends_on} already")
-        missed, document = self._charging(event.account_id, now).renewals_until(ending, event.canceled_at)
-        names = rows_to_credit(found[1], state)
+        missed, _ = self._charging(event.account_id, now).renewals_until(state.document, event.canceled_at)
+        state = self.evolve(reduce(self.evolve, missed, state), event)
+        unused = unused_from(state.document, event)
+        names = rows_to_credit(unused, state)
         if names:
             return NeedsRows(names)
-        return Accepted((*missed, *credits_of_unused_days(document, event, state, now)))
+        crediting = Crediting(event.account_id, now, event.by)
+        return Accepted((*missed, *crediting.of_days(unused, state, event.effective_date)))
 
     def _charging(self, account_id: str, now: datetime) -> Charging:
         return Charging(self.rule, self.payment_terms_days, account_id, now)
@@ -161,16 +178,28 @@ def _with_fact(state: Known, fact: AccountUpdated | MemberUpdated) -> Known:
 
 
 def _with_rows(state: Known, invoice: InvoiceIssued) -> Known:
-    kept = InvoiceRow(invoice=invoice, billed_to=state.document.name)
-    state = state.with_row(invoice_row(state.document.next_number), kept)
-    for line in invoice.lines:
+    """Keep an invoice, where each of its charges is found, and what its credits leave of others."""
+    number = state.document.next_number
+    state = state.with_row(invoice_row(number), InvoiceRow(invoice=invoice, billed_to=state.document.name))
+    for index, line in enumerate(invoice.lines):
+        if line.credits is not None:
+            name = invoice_row(account.number_of(line.credits, invoice.account_id) or 0)
+            row: InvoiceRow = state.row(name)
+            state = state.with_row(name, row.credited_by(line))
+            continue
         if invoice.kind is InvoiceKind.IMMEDIATE:
             billed = SubscriptionRow(invoice_number=invoice.invoice_number)
             state = state.with_row(subscription_row(line.subscription_id), billed)
-        elif line.credits is not None:
-            number = account.number_of(line.credits, invoice.account_id)
-            name = invoice_row(number or 0)
-            row: InvoiceRow = state.row(name)
-            credited = row.credited - line.amount.amount_minor
-            state = state.with_row(name, row.model_copy(update={"credited": credited}))
+        name = _charge_of(state.document, invoice.kind, line)
+        state = state.with_row(name, ChargeRow(invoice=number, line=index))
     return state
+
+
+def _charge_of(document: BillingAccount, kind: InvoiceKind, line: InvoiceLine) -> str:
+    """Name the row of a charge: the first of its period, or the next of one that was charged already."""
+    first = line.period.from_
+    found = document.subscription(line.subscription_id)
+    period = found[1].period_of(first) if found and kind is InvoiceKind.ADJUSTMENT else None
+    if period is None:
+        return charge_row(line.subscription_id, first, 0)
+    return charge_row(line.subscription_id, period.first, period.charges)

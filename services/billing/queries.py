@@ -108,7 +108,7 @@ def _head(row: InvoiceRow) -> dict[str, object]:
         "due_date": invoice.due_date,
         "currency": invoice.currency,
         "total": invoice.total,
-        "credited": Money(amount_minor=row.credited, currency=invoice.currency),
+        "credited": Money(amount_minor=invoice.total.amount_minor - sum(row.left), currency=invoice.currency),
     }
 
 

@@ -21,6 +21,8 @@ from contracts.payload import Payload
 from services.billing.proration import amount, recompute
 
 _ONE_DAY = timedelta(days=1)
+Charged = tuple[str, str]
+"""What is credited: an invoice, by its number, and a subscription that it charges."""
 _CYCLES = (InvoiceKind.IMMEDIATE, InvoiceKind.RENEWAL)
 
 
@@ -157,25 +159,25 @@ def _line(invoice: InvoiceIssued, line: InvoiceLine) -> Iterator[str]:
         yield f"the line of {name} charges {share[0]}/{share[1]}, but counts {counted} days"
 
 
-def _credits(invoices: Sequence[InvoiceIssued]) -> tuple[dict[str, int], list[Finding]]:
+def _credits(invoices: Sequence[InvoiceIssued]) -> tuple[dict[Charged, int], list[Finding]]:
     """Return what is left of each charge after all that was given back, in minor units."""
-    rest: dict[str, int] = {}
+    rest: dict[Charged, int] = {}
     findings: list[Finding] = []
     currencies = {each.invoice_number: each.currency for each in invoices}
     for invoice in invoices:
         for line in invoice.lines:
             if line.credits is None:
+                charge = (invoice.invoice_number, line.subscription_id)
+                rest[charge] = rest.get(charge, 0) + line.amount.amount_minor
                 continue
-            if line.credits not in rest or currencies[line.credits] != invoice.currency:
-                findings.append(
-                    Finding(invoice.invoice_number, f"gives back from {line.credits}, which charged no such")
-                )
+            charge = (line.credits, line.subscription_id)
+            if charge not in rest or currencies[line.credits] != invoice.currency:
+                sentence = f"gives back from {line.credits}, which charged no such"
+                findings.append(Finding(invoice.invoice_number, sentence))
                 continue
-            rest[line.credits] += line.amount.amount_minor
-            if rest[line.credits] < 0:
-                findings.append(Finding(line.credits, "gave back more than it charged"))
-        if invoice.kind is not InvoiceKind.CREDIT:
-            rest[invoice.invoice_number] = invoice.total.amount_minor
+            rest[charge] += line.amount.amount_minor
+            if rest[charge] < 0:
+                findings.append(Finding(line.credits, f"gave back more than it charged for {line.subscription_id}"))
     return rest, findings
 
 
@@ -190,7 +192,7 @@ def _base_plan(billed: Sequence[Billed]) -> Iterator[str]:
 
 
 def _subscription(
-    subscription: Subscription, billed: Sequence[Billed], rest: Mapping[str, int], now: datetime
+    subscription: Subscription, billed: Sequence[Billed], rest: Mapping[Charged, int], now: datetime
 ) -> Iterator[str]:
     cycles = [each for each in billed if each.invoice.kind in _CYCLES]
     purchases = sum(each.invoice.kind is InvoiceKind.IMMEDIATE for each in cycles)
@@ -264,7 +266,7 @@ def _seats(subscription: Subscription, line: InvoiceLine, more: Sequence[Invoice
         yield f"is charged for {line.quantity.total} seats from {first} on, which it did not have then"
 
 
-def _unused(subscription: Subscription, billed: Sequence[Billed], rest: Mapping[str, int]) -> Iterator[str]:
+def _unused(subscription: Subscription, billed: Sequence[Billed], rest: Mapping[Charged, int]) -> Iterator[str]:
     """Of every charge the days from the end on are given back, and no others, as far as there is something to give."""
     given_back = [each.line for each in billed if each.line.credits is not None and each.line.days.billed]
     for invoice, line in billed:
@@ -289,6 +291,9 @@ def _unused(subscription: Subscription, billed: Sequence[Billed], rest: Mapping[
         if until < min(begins, period.to):
             yield f"has days from {until} on given back, but was used until {subscription.ends_on}"
         left = Share(numerator=max((until - begins).days, 0), denominator=days)
-        is_all = not rest.get(invoice.invoice_number) or -sum(each.amount.amount_minor for each in credited) == paid
+        is_all = (
+            not rest.get((invoice.invoice_number, line.subscription_id))
+            or -sum(each.amount.amount_minor for each in credited) == paid
+        )
         if amount(line.amount, 1, left).amount_minor and not is_all:
             yield f"ended on {subscription.ends_on}, but {invoice.invoice_number} charges it until {until}"

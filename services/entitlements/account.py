@@ -30,7 +30,7 @@ from contracts.events import (
     TrialExtended,
     TrialStarted,
 )
-from services.entitlements.offers import AccountFacts
+from contracts.offers import AccountFacts
 from services.entitlements.policy import Situation
 from services.entitlements.schedule import AddOnState, Quote, Subscription, Trial
 from services.runtime.decision import Document, Message, Row, State

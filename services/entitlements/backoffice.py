@@ -38,10 +38,11 @@ from contracts.events import (
     TrialExtended,
 )
 from contracts.identity import derive_id
+from contracts.offers import AccountFacts
 from contracts.payload import Payload
 from contracts.results import Reason
 from services.entitlements.account import UNTOUCHED, Known, ending_trial, trial_ended
-from services.entitlements.offers import QUOTED, AccountFacts, terms_wanted
+from services.entitlements.offers import QUOTED, terms_wanted
 from services.entitlements.schedule import AddOnState, Subscription
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Rejected
 

@@ -170,6 +170,11 @@ BROKEN: dict[str, tuple[Callable[[Log], Any], str, str]] = {
         "acme-000001",
         "the line of sub-1 is none of an invoice of kind immediate",
     ),
+    "too much credit of a line": (
+        lambda log: with_line(log, 4, unit_price=usd("-24.96"), amount=usd("-24.96")),
+        "acme-000003",
+        "gave back more than it charged for base_plan",
+    ),
     "too much credit": (
         lambda log: with_line(log, 4, unit_price=usd("-114.71"), amount=usd("-114.71")),
         "acme-000003",

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from contracts.envelope import Envelope
 from contracts.identity import derive_id
 from contracts.payload import Payload
-from contracts.topics import COMMANDS, Kind, Topic
+from contracts.topics import COMMANDS, TOPICS, Kind, Topic
 from services.runtime.clock import from_milliseconds
 from services.runtime.decision import Cause, Message, TimerDue
 
@@ -80,6 +80,12 @@ class Delivery(NamedTuple):
         if name == before or not due_ms.isdecimal() or (counted and not said.isdecimal()):
             return None
         return cls.of_timer(account_id, name, int(due_ms), int(said) if counted else None)
+
+
+def keys_of(command_id: str) -> tuple[str, ...]:
+    """Return the keys of the commands that may have an id: one for each topic of commands, the members' first."""
+    topics = sorted((topic for topic in TOPICS if topic.kind is Kind.COMMANDS), key=lambda topic: topic is not COMMANDS)
+    return tuple(Cause(command_id, "", _scope_of(topic)).key for topic in topics)
 
 
 def _scope_of(topic: Topic) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from contracts.identity import derive_id
-from services.runtime.delivery import Delivery
+from services.runtime.delivery import Delivery, keys_of
 from services.runtime.sequences import Arrival, Sequences
 from services.runtime.telling import Said
 
@@ -70,15 +70,17 @@ class Inputs:
             self._keys[delivery.cause.id][delivery.cause.key] = None
 
     def attributed(self, account_id: str, said: Iterable[Said]) -> list[Said]:
-        """Return records with the key of their cause in the place of its id, which inputs of several topics may share.
+        """Return records with the key of their cause in the place of its id, which causes of several topics may share.
 
-        Of these it is the one from which the record's own id derives.
+        Of these it is the one from which the record's own id derives: an input's, or that of a command over HTTP, which
+        is no input.
         """
         found = []
         for one in said:
-            keys = self._keys.get(one.cause_id, {one.cause_id: None})
-            derived = (key for key in keys if len(keys) == 1 or _derives(account_id, key, one.id))
-            found.append(one._replace(cause_id=next(derived, one.cause_id)))
+            known = self._keys.get(one.cause_id, {})
+            keys = dict.fromkeys((*known, *keys_of(one.cause_id)))
+            derived = (key for key in keys if _derives(account_id, key, one.id))
+            found.append(one._replace(cause_id=next(derived, next(iter(known), one.cause_id))))
         return found
 
     def find(self, cause_key: str) -> tuple[Delivery, int] | None:

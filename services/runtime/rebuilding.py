@@ -9,6 +9,9 @@ is tried first, then later and earlier places, until deciding again says what th
 where deciding again accepts it without an event; one that would be ignored changes nothing, one that would say
 something the log does not have is not handled yet.
 
+A command that came over HTTP is in no topic, as its answer says; what it caused is applied in its place among the
+decisions. So a command must not evolve its service's state by itself: what happens, happens by events.
+
 Nothing is emitted and nothing is written here. Where the log contradicts itself, or today's decision differs from the
 one that was made, what was said is applied as it was said, and a `Difference` tells of it.
 
@@ -21,20 +24,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, NamedTuple
 
-from contracts.identity import derive_id
-from contracts.payload import Payload
 from contracts.topics import topic_of
 from services.runtime import codec
 from services.runtime.clock import from_milliseconds, to_rfc3339
 from services.runtime.decision import SCOPE_END, Answer, D, Decider, Row, State
 from services.runtime.delivery import Delivery
 from services.runtime.inputs import LATER_MAX, Input, Inputs, Place, place_of, written_ms
-from services.runtime.redeciding import HALF, OTHERWISE, WHOLE, Redeciding, Says, fit
+from services.runtime.redeciding import HALF, OTHERWISE, WHOLE, Redeciding, Says, as_told, came_over_http, fit
 from services.runtime.sequences import Sequences
 from services.runtime.telling import Difference, Said, Told, told_in_order
 
 _RUN = 64  # written rows are kept apart until a run is over, and copied with each step
 _END_OF_TIME_MS = 2**62
+
+
+NOWHERE: Place = ("", -1)
+"""Where the commands are that came over HTTP."""
 
 
 class Mark(NamedTuple):
@@ -161,7 +166,8 @@ class Rebuilding(Generic[D]):
         timer = Delivery.of_timer_cause(self._account.account_id, told.cause_id)
         if timer is not None:
             return timer, None, 0
-        self._differ("cause missing", f"{told} was caused by {told.cause_id}, which is not in the log")
+        if not came_over_http(told):
+            self._differ("cause missing", f"{told} was caused by {told.cause_id}, which is not in the log")
         return None, None, 0
 
     def _pass_all(self, chain: Sequence[Input], own: Place | None, high: datetime) -> _Run[D]:
@@ -215,7 +221,7 @@ class Rebuilding(Generic[D]):
         self._account.steps += 1
         how = fit(says, told)
         if says is None or how == OTHERWISE:
-            says = _as_told(told, self._account.account_id)
+            says = as_told(told, self._account.account_id)
             if delivery is not None:
                 self._differ("decided otherwise", f"{told} is not what {told.cause_id} is decided to today")
         if says.accepted:
@@ -223,6 +229,10 @@ class Rebuilding(Generic[D]):
             self._evolve(told, [*messages, *says.events.values()])
         if delivery is not None and delivery.is_command and self._answered:
             self._mark(told, delivery, says)
+        elif delivery is None:
+            for one in told.said:
+                if one.id in says.answer:
+                    self._account.marks[told.cause_id] = Mark(one.value, told.written_ms, NOWHERE, -1)
         if delivery is not None and how == HALF:
             self._complete(told, number, delivery, says)
 
@@ -282,13 +292,3 @@ class Rebuilding(Generic[D]):
     def _differ(self, kind: str, text: str) -> None:
         shown = text.replace(SCOPE_END, " ")
         self._account.differences.append(Difference(kind, self._account.account_id, shown))
-
-
-def _as_told(told: Told, account_id: str) -> Says:
-    """Return what a decision said by the log alone; it refused when it answered with a reason."""
-    answer_id = derive_id(account_id, told.cause_id, 0)
-    by_id: dict[str, Payload] = {one.id: one.payload for one in told.said if one.payload is not None}
-    answer = {event_id: payload for event_id, payload in by_id.items() if event_id == answer_id}
-    events = {event_id: payload for event_id, payload in by_id.items() if event_id != answer_id}
-    refused = any(hasattr(payload, "reason") for payload in answer.values())
-    return Says(not refused, events, answer)

@@ -61,6 +61,21 @@ def fit(says: Says | None, told: Told) -> int:
     return WHOLE if len(expected) == len({one.id for one in told.said}) else HALF
 
 
+def came_over_http(told: Told) -> bool:
+    """Whether a decision's answer says that no topic has the command it answers."""
+    return any(getattr(one.payload, "request_digest", None) for one in told.said)
+
+
+def as_told(told: Told, account_id: str) -> Says:
+    """Return what a decision said by the log alone; it refused when it answered with a reason."""
+    answer_id = derive_id(account_id, told.cause_id, 0)
+    by_id: dict[str, Payload] = {one.id: one.payload for one in told.said if one.payload is not None}
+    answer = {event_id: payload for event_id, payload in by_id.items() if event_id == answer_id}
+    events = {event_id: payload for event_id, payload in by_id.items() if event_id != answer_id}
+    refused = any(hasattr(payload, "reason") for payload in answer.values())
+    return Says(not refused, events, answer)
+
+
 class Redeciding(Generic[D]):
     """A service's decider and answer, asked again about the past."""
 

@@ -142,6 +142,7 @@ def answer(command: Payload, cause: Cause, decision: Accepted | Rejected, events
     if user_id == "unanswerable":
         raise ValueError("no answer for you")
     about = {"account_id": command.account_id, "command_id": cause.id, "command_type": cause.type, "user_id": user_id}
+    about |= {"request_digest": cause.request_digest} if cause.request_digest else {}
     if isinstance(decision, Rejected):
         return CommandRejected(**about, reason=decision.reason, message=decision.message)
     return CommandAccepted(**about, events=events)

@@ -173,9 +173,9 @@ def _start_refusal(case: _Case, command: ActivateAddOn, first: date) -> Rejected
         return _not_allowed("A unit price is not negative: state what a seat costs.")
     if abs(first - case.today) > _A_YEAR:
         return _not_allowed(f"{first} is more than a year from today: state a nearer first day.")
-    earlier = case.has.subscription
-    if earlier is not None and earlier.ends_on is not None and first < earlier.ends_on:
-        return _not_allowed(f"An earlier subscription covers the days before {earlier.ends_on}: begin there or later.")
+    covered = case.has.subscription.covered_until if case.has.subscription is not None else None
+    if covered is not None and first < covered:
+        return _not_allowed(f"An earlier subscription covers the days before {covered}: begin there or later.")
     return None
 
 
@@ -280,9 +280,10 @@ def _modify(case: _Case, command: ModifySubscription, subscription: Subscription
 
 def _cancel(case: _Case, command: CancelSubscription, subscription: Subscription) -> _Outcome:
     if not case.is_purchased:
-        return _not_allowed(f"The subscription ended on {subscription.ends_on}.")
-    present = subscription.at(case.now)
-    ends_on = present.day if command.when == "now" else present.next_from
+        never_began = subscription.ends_on == subscription.begins_on
+        when = "before it began" if never_began else f"for {subscription.ends_on}"
+        return _not_allowed(f"The subscription was canceled {when}: nothing is left to end.")
+    ends_on = subscription.at(case.now).day if command.when == "now" else subscription.last_end(case.now)
     if subscription.ends_on is not None and (command.when != "now" or ends_on >= subscription.ends_on):
         return _not_allowed(f"The subscription is canceled already: it ends on {subscription.ends_on}.")
     canceled = SubscriptionCanceled(

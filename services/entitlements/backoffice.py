@@ -27,7 +27,6 @@ from contracts.backoffice import (
     StaffCommand,
 )
 from contracts.catalog import AddOn, Catalog
-from contracts.cycles import local_date
 from contracts.events import (
     AddOnGranted,
     AddOnPurchased,
@@ -42,7 +41,7 @@ from contracts.payload import Payload
 from contracts.results import Reason
 from services.entitlements.account import UNTOUCHED, Known, ending_trial, trial_ended
 from services.entitlements.offers import QUOTED, AccountFacts, terms_wanted
-from services.entitlements.schedule import AddOnState, Subscription
+from services.entitlements.schedule import AddOnState, Subscription, day_in, is_lost
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Rejected
 
 _A_YEAR: Final = timedelta(days=366)
@@ -65,7 +64,7 @@ class _Case:
 
     @property
     def today(self) -> date:
-        return local_date(self.now, self.account.timezone)
+        return day_in(self.account.timezone, self.now)
 
     @property
     def is_purchased(self) -> bool:
@@ -97,6 +96,8 @@ def _case(
     add_on = catalog.add_ons.get(add_on_id)
     if add_on is None and isinstance(command, _OfAddOn):
         return Rejected(Reason.ADD_ON_UNKNOWN, "The catalog has no such add-on: look up its id.")
+    if isinstance(command, ActivateAddOn | _OfSubscription) and is_lost(account.timezone):
+        return _not_allowed(f"The account's time zone, {account.timezone}, is not known any more: have it corrected.")
     has = state.document.add_ons.get(add_on_id, UNTOUCHED)
     return _Case(state, account, add_on_id, add_on, has, cause, now)
 

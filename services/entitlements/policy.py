@@ -15,12 +15,11 @@ from types import MappingProxyType
 from typing import Final
 
 from contracts.catalog import AddOn, Catalog, ListPrice
-from contracts.cycles import local_date
 from contracts.identity import Role
 from contracts.money import Money
 from contracts.results import Action, Ask, Reason
 from services.entitlements.offers import AccountFacts, Offer, QuoteCause, full_price, offer_to
-from services.entitlements.schedule import AddOnState
+from services.entitlements.schedule import AddOnState, day_in, is_lost
 
 _MAY: Final[Mapping[str, frozenset[Action]]] = MappingProxyType(
     {
@@ -70,7 +69,7 @@ class Situation:
     @cached_property
     def today(self) -> date:
         """The account's local date; the account must be known."""
-        return local_date(self.now, self.known_account.timezone)
+        return day_in(self.known_account.timezone, self.now)
 
     @property
     def is_purchased(self) -> bool:
@@ -152,6 +151,8 @@ def _purchase_refusal(situation: Situation, expected: Money | None, promise: str
     if isinstance(situation.offer, QuoteCause):
         return Reason.QUOTE_PENDING if situation.has.open_quote(situation.now) else Reason.QUOTE_REQUIRED
     account = situation.known_account
+    if is_lost(account.timezone):
+        return Reason.CHANGE_NOT_ALLOWED  # a purchase is final, and its first day is the account's
     if not account.payment_method_on_file:
         return Reason.PAYMENT_METHOD_REQUIRED
     if promise is not None:
@@ -244,6 +245,9 @@ def sentence(situation: Situation, action: Action, reason: Reason, *, expected: 
             return _NO_ACCESS if barred else _WHO_MAY[action].format(add_on=add_on)
         case Reason.ALREADY_PURCHASED if situation.begins_on is not None:
             return f"Your account already has {add_on}: it begins on {situation.begins_on}."
+        case Reason.CHANGE_NOT_ALLOWED if action is Action.SUBSCRIBE_NOW:
+            zone = situation.known_account.timezone
+            return f"Your account's time zone, {zone}, is not known any more: correct it, then subscribe to {add_on}."
         case Reason.QUOTE_REQUIRED if isinstance(situation.offer, QuoteCause):
             why = _WHY_QUOTE[situation.offer].format(limit=situation.catalog.self_service_seat_limit)
             return f"{add_on} needs a quote, because {why}: request one from your account manager."

@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 from functools import reduce
 
 from contracts.accounts import Licenses
-from contracts.cycles import cycle_containing
+from contracts.cycles import cycle_containing, local_date
 from contracts.events import AddOnPurchased, SubscriptionModified, Terms
 from contracts.invoices import (
     BASE_PLAN,
@@ -181,5 +181,6 @@ class Charging:
     def _invoice(
         self, account: BillingAccount, kind: InvoiceKind, lines: Sequence[InvoiceLine], first: date
     ) -> InvoiceIssued:
-        due_date = first + timedelta(days=self.payment_terms_days)
+        issued_on = local_date(self.now, lines[0].timezone)
+        due_date = max(first, issued_on) + timedelta(days=self.payment_terms_days)
         return issue(account, self.account_id, kind, lines, self.now, due_date)

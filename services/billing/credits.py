@@ -111,7 +111,7 @@ class Crediting:
     def of_days(
         self, unused: Iterable[Unused], state: State[BillingAccount], due_date: date
     ) -> tuple[InvoiceIssued, ...]:
-        """Give days back: invoices of at most `LINES_MAX` lines; none when it is nothing.
+        """Give days back: invoices of at most `LINES_MAX` lines, of `due_date` or today; none when it is nothing.
 
         The rows that `rows_to_credit` names are loaded.
         """
@@ -125,7 +125,9 @@ class Crediting:
                     lines.append(line)
 
         def invoice(before: BillingAccount, part: list[InvoiceLine]) -> InvoiceIssued:
-            return issue(before, self.account_id, InvoiceKind.CREDIT, part, self.now, due_date, self.by)
+            issued_on = local_date(self.now, part[0].timezone)
+            due = max(due_date, issued_on)
+            return issue(before, self.account_id, InvoiceKind.CREDIT, part, self.now, due, self.by)
 
         return issue_each(state.document, lines, invoice)
 

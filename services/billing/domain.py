@@ -61,7 +61,8 @@ _ROW_TYPES: Mapping[str, type[Row]] = {
 class BillingDecider:
     """Billing's decisions. `rule` is the deployment's way to count a part of a cycle; each line records it.
 
-    `payment_terms_days`: a charge is due so many days after its first day, as a local date.
+    `payment_terms_days`: a charge is due so many days after its first day, or the day it is issued where that is later;
+    local dates.
     """
 
     document = BillingAccount

@@ -76,6 +76,8 @@ class Process:
         self.health = Health(settings.stall_seconds)
         self._on_exit: Callable[[], None] | None = None
         self._starting: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = asyncio.Event()
         self._patience = Patience(self.health, settings.backoff_ms_max)
         self._redis = connect_redis(settings)
         self._clock = clock or (
@@ -104,6 +106,7 @@ class Process:
             settings,
             self.authentication,
             Allowance(settings.requests_per_minute),
+            ending=self._ending,
         )
         self._doors = doors(door) if doors is not None else None
         self._timers = Timers(store, self.handling, self._patience, self._clock, settings)
@@ -202,6 +205,7 @@ class Process:
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+            self._loop = asyncio.get_running_loop()
             self._starting = asyncio.create_task(self.start())
             yield
             await self.stop()
@@ -222,6 +226,8 @@ class Process:
 
         def end() -> None:
             server.should_exit = True
+            if self._loop is not None:  # uvicorn waits for open streams before it ends the lifespan
+                self._loop.call_soon_threadsafe(self._ending.set)
 
         self._on_exit = end
         for number in (signal.SIGINT, signal.SIGTERM):

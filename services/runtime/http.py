@@ -48,7 +48,7 @@ def make_application(
     application.add_middleware(BodyGate, bytes_max=settings.request_bytes_max, seconds=settings.request_body_seconds)
     application.router.routes += _watched(health)
     if doors is not None:
-        application.include_router(doors)
+        application.router.routes += doors.routes  # included, a router would be searched behind the first one
     application.openapi = lambda: _document(application)  # type: ignore[method-assign]
     return application
 

@@ -5,8 +5,8 @@
 
 Promises (`tests/entitlements/test_client.py`):
 - An answer that is fresh costs no call; an older one is asked for again by its ETag, once however many wait for it.
-- While the service does not answer, the last that was known good is given, marked stale, with its age; when that is
-  older than `stale_seconds_max`, or nothing was ever known, the policy of the add-on decides.
+- While the service does not answer, or knows no such account, the last that was known good is given, marked stale, with
+  its age; when that is older than `stale_seconds_max`, or nothing was ever known, the policy of the add-on decides.
 - A service that is away is left alone for a while, so that a check then costs nothing but memory.
 - Nothing grows without bound: accounts kept, connections, the time of a check.
 """
@@ -14,8 +14,9 @@ Promises (`tests/entitlements/test_client.py`):
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Set as AbstractSet
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -49,11 +50,15 @@ class _Document(BaseModel):
 
 @dataclass(slots=True)
 class _Known:
-    """What was answered about an account; times are seconds of the event loop's clock."""
+    """What was answered about an account: known good `at`, asked last `asked_at` (the event loop's seconds).
 
-    entitled: Mapping[str, bool]
+    `entitled` is None while the service itself knows no such account.
+    """
+
+    entitled: Mapping[str, bool] | None
     tag: str
     at: float
+    asked_at: float
 
 
 class _NoAnswer(Exception):  # noqa: N818 - named for what happened
@@ -102,9 +107,10 @@ class EntitlementsClient:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for task in self._asking.values():
+        tasks = list(self._asking.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._http.aclose()
 
     async def check(self, account_id: str, add_on: str) -> Answer:
@@ -114,10 +120,10 @@ class EntitlementsClient:
         """
         now = asyncio.get_running_loop().time()
         known = self._known.get(account_id)
-        if (known is None or now - known.at > self._fresh_seconds) and now >= self._paused_until:
+        if (known is None or now - known.asked_at > self._fresh_seconds) and now >= self._paused_until:
             await self._ask_once(account_id)
             now, known = asyncio.get_running_loop().time(), self._known.get(account_id)
-        if known is None or now - known.at > self._stale_seconds_max:
+        if known is None or known.entitled is None or now - known.at > self._stale_seconds_max:
             return Answer(add_on in self._fail_open, None, stale=True)
         self._known.move_to_end(account_id)
         age = now - known.at
@@ -135,9 +141,9 @@ class EntitlementsClient:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 known = await self._answer(account_id)
-        except (httpx.HTTPError, TimeoutError, _NoAnswer) as error:
-            loop_time = asyncio.get_running_loop().time()
-            self._paused_until = max(self._paused_until, loop_time + self._pause_seconds)
+        except Exception as error:  # noqa: BLE001 - also what gives the token may fail, and a check never does
+            now = asyncio.get_running_loop().time()
+            self._paused_until = max(self._paused_until, now + self._pause_seconds)
             log.warning("no answer of entitlements about %s: %s: %s", account_id, type(error).__name__, error)
             return
         self._known[account_id] = known
@@ -155,11 +161,11 @@ class EntitlementsClient:
         response = await self._http.get(f"/v1/accounts/{quote(account_id, safe='')}/entitlements", headers=headers)
         match response.status_code:
             case HTTPStatus.NOT_MODIFIED if known is not None:
-                return _Known(known.entitled, known.tag, at)
+                return _Known(known.entitled, known.tag, at, at)
             case HTTPStatus.OK:
-                return _Known(_entitled(response.content), response.headers.get("etag", ""), at)
-            case HTTPStatus.NOT_FOUND if _is_unknown(response):
-                return _Known({}, "", at)
+                return _Known(_entitled(response.content), response.headers.get("etag", ""), at, at)
+            case HTTPStatus.NOT_FOUND if _is_unknown(response):  # not yet; or its store was lost, and we know better
+                return replace(known, asked_at=at) if known is not None else _Known(None, "", at, at)
         self._pause_for(response)
         raise _NoAnswer(f"{response.status_code} {response.text[:200]}")
 

@@ -220,6 +220,7 @@ class Process:
             self.settings.http_port,
             log_level="warning",
             lifespan="on",
+            access_log=False,
             timeout_graceful_shutdown=_STREAMS_END_SECONDS,
         )
         server = uvicorn.Server(config)

@@ -80,7 +80,7 @@ def doors(door: Door[Entitlements]) -> APIRouter:
         asked = await _STAFF_COMMANDS.read(request, account_id=account_id, staff_id=who.subject)
         return _accepted(await door.ask(topics.BACKOFFICE, asked, idempotency_key))
 
-    router.routes += check_doors(door, catalog).routes + flag_doors(door, catalog).routes
+    router.routes[:0] = check_doors(door, catalog).routes + flag_doors(door, catalog).routes  # asked most, found first
     return router
 
 

@@ -15,6 +15,7 @@ import msgpack
 from redis.asyncio import Redis
 
 from services.runtime import functions
+from services.runtime.gathering import Gathering
 from services.runtime.keys import ShardKeys
 
 FIRST = "0-0"
@@ -90,6 +91,7 @@ class Store:
 
     def __init__(self, redis: Redis, namespace: str, service: str, partitions: int, inbox_retention_ms: int) -> None:
         self._redis: Any = redis  # its annotations cover decoded replies too; ours are bytes
+        self._reads = Gathering(redis)
         self._keys = [ShardKeys(namespace, service, shard) for shard in range(partitions)]
         self._inbox_retention_ms = inbox_retention_ms
 
@@ -105,10 +107,10 @@ class Store:
     async def look(self, shard: int, account_id: str, rows: Sequence[str]) -> Loaded:
         """Load one account to be shown, not changed. One hash, read at one moment: no function is needed for it.
 
-        Cost: O(rows named), and a third of what `load` costs.
+        Cost: O(rows named); one call, which others' looks may share.
         """
         fields = ("version", "document", *(f"row:{name}" for name in rows))
-        version, document, *found = await self._redis.hmget(self._keys[shard].account(account_id), fields)
+        version, document, *found = await self._reads.hmget(self._keys[shard].account(account_id), fields)
         return Loaded(int(version or 0), None, document or None, _found(found), ())
 
     async def versions(self, accounts: Sequence[tuple[int, str]]) -> list[int]:

@@ -1,8 +1,8 @@
 """Measures entitlement checks over the socket: `python -m tests.benchmarks.checks [--quick] [--output FILE]`.
 
-Beside a bare Starlette application that does one GET on the same Valkey for the same accounts: one process each, asked in
-turns, several rounds, so that what else the machine does meets both. Asked are a product's checks of one add-on, each
-of another of a thousand accounts.
+Beside a bare Starlette application that does one GET on the same Valkey for the same accounts: one process each, asked
+in turns, several rounds, so that what else the machine does meets both. Asked are a product's checks of one add-on,
+each of another of a thousand accounts.
 
 Throughput comes from `wrk` where it is installed, else from a loop of this process, which then may be the limit; p99
 from a steady rate below saturation (open loop: counted from when a request was due).
@@ -10,8 +10,8 @@ from a steady rate below saturation (open loop: counted from when a request was 
 
 import argparse
 import asyncio
-import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -33,7 +33,7 @@ from starlette.routing import Route
 from services.runtime.authentication import PRODUCT_SCOPE
 from services.runtime.bootstrap import connect_redis
 from services.runtime.settings import Settings
-from tests.benchmarks.measure import create_topics, dump, environment, percentile, service
+from tests.benchmarks.measure import create_topics, dump, environment, percentile
 from tests.benchmarks.seed import Population, store_accounts
 from tests.containers import free_port, kafka_container, until, valkey_container
 from tests.e2e.services import ServiceProcess
@@ -80,9 +80,7 @@ class Target:
     def request(self, number: int) -> bytes:
         """Return a request for the check of one account."""
         path = f"/v1/accounts/a{number % ACCOUNTS}/entitlements/{_ADD_ON}"
-        return (
-            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {self._token}\r\n\r\n".encode()
-        )
+        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {self._token}\r\n\r\n".encode()
 
     def script(self) -> str:
         """Return the same requests for `wrk`, and a check that they were answered."""
@@ -233,8 +231,6 @@ async def run(settings: Settings, sizes: Sizes, folder: Path) -> dict[str, Any]:
 
 
 def _listens(port: int) -> bool:
-    import socket
-
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

@@ -158,7 +158,7 @@ async def test_a_member_who_asks_too_much_waits(embedded_valkey_url: str, own_na
 async def test_a_store_that_is_away_is_said_to_be(embedded_valkey_url: str, own_namespace: str, tmp_path: Path) -> None:
     """Without Redis the answer is 503 and when to come again, as of every door."""
     async with serving(embedded_valkey_url, own_namespace, tmp_path) as served:
-        served.door.store._redis = Redis(port=1, retry=Retry(NoBackoff(), 0))
+        served.door.store._reads._redis = Redis(port=1, retry=Retry(NoBackoff(), 0))
         answer = await served.get(ONE)
         assert (answer.status_code, answer.json()["reason"]) == (503, "unavailable")
         assert answer.headers["retry-after"] == "1"

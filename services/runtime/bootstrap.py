@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -200,6 +201,11 @@ class Process:
         if self._on_exit is not None:
             self._on_exit()
 
+    def _end_streams(self) -> None:
+        """Have open streams end: uvicorn waits for them before it ends the lifespan. May be called by a signal."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ending.set)
+
     def application(self) -> FastAPI:
         """Return the HTTP application, with the process in its lifespan."""
 
@@ -223,12 +229,11 @@ class Process:
             access_log=False,
             timeout_graceful_shutdown=_STREAMS_END_SECONDS,
         )
-        server = uvicorn.Server(config)
+        server = _Server(config, self._end_streams)
 
         def end() -> None:
             server.should_exit = True
-            if self._loop is not None:  # uvicorn waits for open streams before it ends the lifespan
-                self._loop.call_soon_threadsafe(self._ending.set)
+            self._end_streams()
 
         self._on_exit = end
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -238,6 +243,19 @@ class Process:
         gc.set_threshold(_GC_ALLOCATIONS)
         server.run()
         return self.exit_code
+
+
+class _Server(uvicorn.Server):
+    """uvicorn handles signals itself while it serves; `on_signal` is told of them."""
+
+    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_signal = on_signal
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop serving."""
+        self._on_signal()
+        super().handle_exit(sig, frame)
 
 
 def connect_redis(settings: Settings) -> Redis:

@@ -3,7 +3,7 @@
 One task looks for all of them, at a steady pace: one read of the versions of the accounts that are watched, then what
 changed. So a poll costs O(distinct watched accounts), a stream costs its memory, and none has a connection of its own.
 
-Promises (`tests/runtime/test_watching.py`):
+Promises (`tests/entitlements/test_changes.py`):
 - A stream begins with the account as it is, and has every later state that stays until the next poll.
 - A reader that is slow misses what was between, never the latest; nothing is queued for it.
 - Streams end as the process ends, as their time is over, and are never more than `streams_max`.

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -78,6 +79,8 @@ class Process:
         self.health = Health(settings.stall_seconds)
         self._on_exit: Callable[[], None] | None = None
         self._starting: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = asyncio.Event()
         self._patience = Patience(self.health, settings.backoff_ms_max)
         self._redis = connect_redis(settings)
         self._clock = clock or (
@@ -108,6 +111,7 @@ class Process:
             settings,
             self.authentication,
             Allowance(settings.requests_per_minute),
+            ending=self._ending,
         )
         self._doors = doors(door) if doors is not None else None
         read = [settings.namespace + topic.name for topic in READERS[service]]
@@ -212,11 +216,17 @@ class Process:
         if self._on_exit is not None:
             self._on_exit()
 
+    def _end_streams(self) -> None:
+        """Have open streams end: uvicorn waits for them before it ends the lifespan. May be called by a signal."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ending.set)
+
     def application(self) -> FastAPI:
         """Return the HTTP application, with the process in its lifespan."""
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+            self._loop = asyncio.get_running_loop()
             self._starting = asyncio.create_task(self.start())
             yield
             await self.stop()
@@ -231,12 +241,14 @@ class Process:
             self.settings.http_port,
             log_level="warning",
             lifespan="on",
+            access_log=False,
             timeout_graceful_shutdown=_STREAMS_END_SECONDS,
         )
-        server = uvicorn.Server(config)
+        server = _Server(config, self._end_streams)
 
         def end() -> None:
             server.should_exit = True
+            self._end_streams()
 
         self._on_exit = end
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -246,6 +258,19 @@ class Process:
         gc.set_threshold(_GC_ALLOCATIONS)
         server.run()
         return self.exit_code
+
+
+class _Server(uvicorn.Server):
+    """uvicorn handles signals itself while it serves; `on_signal` is told of them."""
+
+    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_signal = on_signal
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop serving."""
+        self._on_signal()
+        super().handle_exit(sig, frame)
 
 
 def connect_redis(settings: Settings) -> Redis:

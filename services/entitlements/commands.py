@@ -42,7 +42,7 @@ from contracts.payload import Payload
 from contracts.results import Action, Ask, Reason
 from services.entitlements import policy
 from services.entitlements.account import Known, ending_trial, person, quote_expired, situation_of
-from services.entitlements.offers import terms_of
+from services.entitlements.offers import expires_at, notice_at, terms_of
 from services.entitlements.policy import Situation
 from services.runtime.decision import Accepted, Cause, Rejected
 
@@ -87,6 +87,7 @@ def _effects(state: Known, command: Command, situation: Situation, cause: Cause)
                 requested_at=situation.now,
                 licenses=situation.known_account.licenses,
                 note=command.note,
+                expires_at=expires_at(situation.catalog, situation.now),
             )
             return *quote_expired(state, command.add_on), quote  # one whose timer is late
         case StartTrial():
@@ -104,12 +105,14 @@ def _effects(state: Known, command: Command, situation: Situation, cause: Cause)
 
 def _trial(state: Known, command: StartTrial, situation: Situation) -> TrialStarted:
     # Days of 24 hours from the moment it starts: neither a zone nor daylight saving makes a trial longer or shorter.
+    ends_at = situation.now + timedelta(days=situation.known_add_on.trial_days)
     return TrialStarted(
         account_id=command.account_id,
         add_on=command.add_on,
         started_by=person(state, command.user_id),
         started_at=situation.now,
-        ends_at=situation.now + timedelta(days=situation.known_add_on.trial_days),
+        ends_at=ends_at,
+        notice_at=notice_at(situation.known_add_on, ends_at, situation.now),
     )
 
 

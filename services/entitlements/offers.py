@@ -4,7 +4,7 @@ Every account has exactly one of the two at any moment, so *Subscribe now* and *
 Prices are the catalog's of the UTC date: the same moment has the same price for every account on earth.
 """
 
-from datetime import date
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -71,6 +71,17 @@ def offer_to(account: AccountFacts, add_on: AddOn, catalog: Catalog, today: date
     if account.licenses.total > catalog.self_service_seat_limit:
         return QuoteCause.TOO_MANY_SEATS
     return add_on.list_price(account.currency, account.frequency, today) or QuoteCause.NO_LIST_PRICE
+
+
+def notice_at(add_on: AddOn, ends_at: datetime, decided_at: datetime) -> datetime:
+    """Return when to say that a trial ends soon; its end itself where that has passed or nobody is to be told."""
+    due = ends_at - timedelta(days=add_on.trial_notice_days)
+    return due if due > decided_at else ends_at
+
+
+def expires_at(catalog: Catalog, requested_at: datetime) -> datetime:
+    """Return the first moment at which a quote is open no more."""
+    return requested_at + timedelta(days=catalog.quote_valid_days)
 
 
 def full_price(price: ListPrice, licenses: Licenses) -> Money:

@@ -31,9 +31,10 @@ format: $(READY) ## Put the code into its format
 bench: $(READY) ## Measure throughput and latency on real Kafka and Valkey (needs Docker)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-schemas: $(READY) ## Generate the JSON Schemas and the AsyncAPI document again
+schemas: $(READY) ## Generate the JSON Schemas and the AsyncAPI and OpenAPI documents again
 	$(BIN)/python -m contracts.schemas
 	$(BIN)/python -m deploy.asyncapi
+	$(BIN)/python -m deploy.openapi
 
 up: $(READY) ## Keep embedded servers and the three services running
 	$(BIN)/addonflow up $(ARGS)

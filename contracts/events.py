@@ -5,7 +5,7 @@ yesterday's purchase.
 """
 
 from datetime import date
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -138,10 +138,23 @@ class Terms(Value):
     cycle_anchor: date
 
 
+class PromisedPrice(Value):
+    """What a price promise fixed beside terms and first day: its moment, how a part of a cycle counts, and the amount.
+
+    The amount is what the three come to; it is here to be compared.
+    """
+
+    promised_at: Instant
+    rule: Literal["day", "second", "fixed_30"]
+    amount: Money
+
+
 class AddOnPurchased(Payload):
     """A subscription began. `effective_date` is the first billed day, in the account's zone.
 
-    A trial that converts and a quote that is activated name the member who started it or asked for it.
+    A trial that converts and a quote that is activated name the member who started it or asked for it. A purchase with
+    a price promise is charged exactly that: `effective_date` and `terms` are the promise's, `promised` is what else the
+    charge depends on, and `promise` the token itself. Its day may be the one before the purchase.
     """
 
     ce_type: ClassVar[str] = "addons.AddOnPurchased.v1"
@@ -154,6 +167,7 @@ class AddOnPurchased(Payload):
     terms: Terms
     origin: Annotated[str, Field(description="self_service, quote or trial")]
     promise: str | None = None
+    promised: PromisedPrice | None = None
     quote_id: str | None = None
     reference: str | None = None
     by: Staff | None = None

@@ -1,7 +1,8 @@
 """A whole deployment on this machine: embedded broker and Valkey, the topics, and the three services.
 
 Starts in the order of need and stops in the reverse: services first, so that they can publish what is committed.
-Everything it writes is below one folder: `valkey/` the state, `logs/` what every process printed.
+Everything it writes is below one folder: `valkey/` the state, `logs/` what every process printed, `keys/` a development
+key that `addonflow token` signs with.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from deploy.addonflow import topics
 from deploy.addonflow.embedded import HOST, free_ports, require_servers, start_broker, start_valkey
 from deploy.addonflow.processes import Child, readiness, start_service, stop_all
 from deploy.addonflow.rest import reach_redis
+from deploy.addonflow.tokens import KeyFolder
 from services.runtime.settings import Settings
 from services.runtime.virtual_clock import move_clock
 
@@ -45,6 +47,7 @@ class Stack:
     settings: Settings
     ports: Ports
     logs: Path
+    keys: KeyFolder
     servers: list[Child] = field(default_factory=list)
     services: list[Child] = field(default_factory=list)
 
@@ -94,8 +97,10 @@ async def running(
     """
     require_servers()
     address = {"kafka_bootstrap": f"{HOST}:{ports.kafka}", "redis_url": f"redis://{HOST}:{ports.redis}/0"}
-    stack = Stack(settings.model_copy(update=address), ports, folder / "logs")
+    keys = KeyFolder(folder / "keys")
+    stack = Stack(settings.model_copy(update=address), ports, folder / "logs", keys)
     try:
+        keys.make()
         report("starting the broker and Valkey")
         stack.servers.append(await start_valkey(ports.redis, folder / "valkey", stack.logs))
         stack.servers.append(await start_broker(ports.kafka, stack.logs))
@@ -105,7 +110,8 @@ async def running(
                 await move_clock(redis, stack.settings.namespace, begins)
         report("starting entitlements, billing and notifications")
         for service in READERS:
-            variables = environment(ports, service, extra, virtual_clock=settings.virtual_clock)
+            given = {"ADDONFLOW_TOKEN_JWKS": str(keys.jwks), **extra}
+            variables = environment(ports, service, given, virtual_clock=settings.virtual_clock)
             stack.services.append(await start_service(service, variables, stack.logs))
         await asyncio.gather(*(_until_ready(child, ports.services[child.name]) for child in stack.services))
         yield stack

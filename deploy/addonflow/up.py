@@ -77,6 +77,7 @@ def _introduce(running: Stack, folder: Path, console: Console) -> None:
   Kafka    {kafka}
   Redis    {running.settings.redis_url}
   health   {health}
+  keys     {running.keys.folder} (development's own: whoever reads them can be anybody)
 
 In another terminal:
 
@@ -84,6 +85,7 @@ In another terminal:
   addonflow watch --from-start
   addonflow send PurchaseAddOn account_id=acme user_id=olivia add_on=analytics_plus --wait
   {_MOVE_THE_CLOCK if running.settings.virtual_clock else story}
+  addonflow token --account acme --user olivia --keys {running.keys.folder}
   addonflow doctor
 """,
         highlight=False,

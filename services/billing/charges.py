@@ -10,7 +10,7 @@ timer comes, no local day is charged twice or left out.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import reduce
 
@@ -41,10 +41,16 @@ class Charging:
     now: datetime
 
     def purchase(self, account: BillingAccount, event: AddOnPurchased) -> InvoiceIssued:
-        """Charge a purchase through the end of the period that contains its first billed day."""
-        terms, first = event.terms, event.effective_date
+        """Charge a purchase through the end of the period that contains its first billed day.
+
+        One with a price promise is counted as it was promised: from that moment, by that rule.
+        """
+        terms, first, promised = event.terms, event.effective_date, event.promised
+        if promised is not None and promised.rule != self.rule:
+            return replace(self, rule=ProrationRule(promised.rule)).purchase(account, event)
         period = Period(from_=first, to=cycle_containing(terms.cycle_anchor, terms.frequency, first).end)
-        line = self._line(event.subscription_id, event.add_on, terms, period, terms.licenses, moment=event.purchased_at)
+        moment = event.purchased_at if promised is None else promised.promised_at
+        line = self._line(event.subscription_id, event.add_on, terms, period, terms.licenses, moment=moment)
         return self._invoice(account, InvoiceKind.IMMEDIATE, (line,), first)
 
     def renewals_until(
@@ -97,7 +103,7 @@ class Charging:
                 line = self._line(
                     event.subscription_id,
                     add_on,
-                    paid.terms,
+                    subscription.terms_on(paid.first),
                     period,
                     Licenses(standard=more),
                     moment=event.modified_at,

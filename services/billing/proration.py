@@ -10,6 +10,7 @@ shares that add up to exactly 1. Shares stay unreduced (20/30, not 2/3), so that
 since become of prices, seats and rules.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
@@ -84,6 +85,21 @@ def amount(unit_price: Money, seats: int, share: Share) -> Money:
     """Charge `seats` for a share of a cycle: exact until the one rounding, in the currency of `unit_price`."""
     exact = Fraction(unit_price.amount_minor * seats * share.numerator, share.denominator)
     return Money(amount_minor=round_half_up(exact), currency=unit_price.currency)
+
+
+def spread(minor: int, left: Sequence[int]) -> list[int]:
+    """Spread `minor` units pro rata over parts of which so much is `left`: none gets more than that, the sum is exact.
+
+    Largest remainder: each gets its share rounded down, and those that lost most by it a unit more, the first of equals
+    first. ValueError when less than `minor` is left in all.
+    """
+    whole = sum(left)
+    if not 0 <= minor <= whole:
+        raise ValueError(f"{minor} cannot be spread where {whole} is left")
+    parts = [divmod(minor * each, whole) if whole else (0, 0) for each in left]
+    missing = minor - sum(part for part, _ in parts)
+    rounded_up = set(sorted(range(len(parts)), key=lambda index: -parts[index][1])[:missing])
+    return [part + (index in rounded_up) for index, (part, _) in enumerate(parts)]
 
 
 def recompute(line: InvoiceLine) -> Money:

@@ -31,9 +31,9 @@ from contracts.events import (
     TrialExtended,
     TrialStarted,
 )
-from services.entitlements.offers import AccountFacts, expires_at, notice_at
+from contracts.offers import AccountFacts
 from services.entitlements.policy import Situation
-from services.entitlements.schedule import AddOnState, Quote, Subscription, Trial
+from services.entitlements.schedule import AddOnState, Quote, Subscription, Trial, expires_at, notice_at
 from services.runtime.decision import Document, Message, Row, State
 
 TRIAL_NOTICE: Final = "trial_notice"

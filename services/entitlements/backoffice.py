@@ -37,11 +37,12 @@ from contracts.events import (
     TrialExtended,
 )
 from contracts.identity import derive_id
+from contracts.offers import AccountFacts
 from contracts.payload import Payload
 from contracts.results import Reason
 from services.entitlements.account import UNTOUCHED, Known, add_on_of, ending_trial, trial_ended
-from services.entitlements.offers import QUOTED, AccountFacts, notice_at, terms_wanted
-from services.entitlements.schedule import AddOnState, Subscription, day_in, is_lost
+from services.entitlements.offers import QUOTED, terms_wanted
+from services.entitlements.schedule import AddOnState, Subscription, day_in, is_lost, notice_at
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Rejected
 
 _A_YEAR: Final = timedelta(days=366)

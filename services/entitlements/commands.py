@@ -38,12 +38,14 @@ from contracts.events import (
     TrialStarted,
 )
 from contracts.identity import Role, derive_id
+from contracts.offers import terms_of
 from contracts.payload import Payload
+from contracts.promises import PricePromise, PromiseKeys
 from contracts.results import Action, Ask, Reason
 from services.entitlements import policy
 from services.entitlements.account import Known, ending_trial, person, quote_expired, situation_of
-from services.entitlements.offers import expires_at, notice_at, terms_of
-from services.entitlements.policy import Situation
+from services.entitlements.policy import Promised, Situation
+from services.entitlements.schedule import expires_at, notice_at
 from services.runtime.decision import Accepted, Cause, Rejected
 
 _SNOOZE_MAX: Final = timedelta(days=366)
@@ -57,27 +59,41 @@ _ACTIONS: Final[Mapping[type[Payload], Action]] = MappingProxyType(
 )
 
 
-def decide(state: Known, command: Command, cause: Cause, catalog: Catalog, now: datetime) -> Accepted | Rejected:
-    """Answer one of the four commands of the table by the policy. `now` is in UTC."""
+def decide(
+    state: Known, command: Command, cause: Cause, catalog: Catalog, keys: PromiseKeys, now: datetime
+) -> Accepted | Rejected:
+    """Answer one of the four commands of the table by the policy. `now` is in UTC; `keys` verify price promises."""
     situation = situation_of(state, catalog, command.user_id, command.add_on, now)
     action = _ACTIONS[type(command)]
-    expected, promise = None, None
+    expected, promise = None, _promise(command, keys)
     if isinstance(command, PurchaseAddOn):
-        expected, promise = command.expected, command.price_promise
+        expected = command.expected
     reason = policy.refusal(situation, action, expected=expected, promise=promise)
     if reason is not None:
-        return _refused(situation, reason, policy.sentence(situation, action, reason, expected=expected))
+        sentence = policy.sentence(situation, action, reason, expected=expected, promise=promise)
+        return _refused(situation, reason, sentence)
+    if isinstance(command, PurchaseAddOn):
+        purchased = _purchase(state, command, situation, cause)
+        if isinstance(promise, PricePromise):
+            purchased = _as_promised(purchased, promise, command.price_promise)
+        return Accepted(ending_trial(state, purchased))
     return Accepted(_effects(state, command, situation, cause))
+
+
+def _promise(command: Command, keys: PromiseKeys) -> Promised:
+    if not isinstance(command, PurchaseAddOn) or command.price_promise is None:
+        return None
+    return keys.read(command.price_promise, command.account_id, command.add_on) or Reason.PROMISE_INVALID
 
 
 def _refused(situation: Situation, reason: Reason, sentence: str) -> Rejected:
     return Rejected(reason, sentence, policy.open_actions(situation), policy.whom_to_ask(reason, situation.role))
 
 
-def _effects(state: Known, command: Command, situation: Situation, cause: Cause) -> tuple[Payload, ...]:
+def _effects(
+    state: Known, command: RequestQuote | StartTrial | RequestFeature, situation: Situation, cause: Cause
+) -> tuple[Payload, ...]:
     match command:
-        case PurchaseAddOn():
-            return _purchase(state, command, situation, cause)
         case RequestQuote():
             quote = QuoteRequested(
                 account_id=command.account_id,
@@ -116,8 +132,8 @@ def _trial(state: Known, command: StartTrial, situation: Situation) -> TrialStar
     )
 
 
-def _purchase(state: Known, command: PurchaseAddOn, situation: Situation, cause: Cause) -> tuple[Payload, ...]:
-    purchased = AddOnPurchased(
+def _purchase(state: Known, command: PurchaseAddOn, situation: Situation, cause: Cause) -> AddOnPurchased:
+    return AddOnPurchased(
         account_id=command.account_id,
         add_on=command.add_on,
         subscription_id=derive_id(command.account_id, cause.id, "subscription"),
@@ -127,7 +143,17 @@ def _purchase(state: Known, command: PurchaseAddOn, situation: Situation, cause:
         terms=terms_of(situation.known_account, situation.list_price),
         origin="self_service",
     )
-    return ending_trial(state, purchased)
+
+
+def _as_promised(purchased: AddOnPurchased, promise: PricePromise, token: str | None) -> AddOnPurchased:
+    """Return the purchase with all that its charge depends on as it was promised, the day included."""
+    kept = {
+        "effective_date": promise.first_day,
+        "terms": promise.terms,
+        "promise": token,
+        "promised": promise.price,
+    }
+    return purchased.model_copy(update=kept)
 
 
 def decide_other(

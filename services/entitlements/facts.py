@@ -16,8 +16,9 @@ from datetime import datetime
 from contracts.accounts import AccountUpdated, MemberUpdated
 from contracts.catalog import AddOn, Catalog
 from contracts.events import SubscriptionCanceled, SubscriptionModified, Terms
+from contracts.offers import AccountFacts
 from services.entitlements.account import Known, Member, member_row
-from services.entitlements.offers import AccountFacts, billed_as, is_negotiated, with_licenses
+from services.entitlements.offers import billed_as, is_negotiated, with_licenses
 from services.entitlements.schedule import Present, Subscription
 from services.runtime.decision import Accepted, Decision, Ignored
 

@@ -15,9 +15,9 @@ from datetime import datetime
 from contracts.catalog import Catalog, ListPrice
 from contracts.events import AddOnPurchased, TrialEndingSoon
 from contracts.identity import derive_id
+from contracts.offers import offer_to, terms_of
 from contracts.payload import Payload
 from services.entitlements.account import QUOTE_END, TRIAL_NOTICE, Known, quote_expired, trial_ended
-from services.entitlements.offers import offer_to, terms_of
 from services.entitlements.schedule import Trial, day_in, is_lost
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, TimerDue
 

@@ -74,10 +74,10 @@ class KeySet:
 
     async def key(self, key_id: str) -> jwt.PyJWK | None:
         """Return a key; None when the set has none of that id. Problem 503 while there is no set at all."""
-        age = asyncio.get_running_loop().time() - self._looked_at
+        asked_at = asyncio.get_running_loop().time()
         fresh_seconds = _KEYS_FRESH_SECONDS if key_id in self._keys else _KEYS_RETRY_SECONDS
-        if age > fresh_seconds:
-            await self._refresh(age)
+        if asked_at - self._looked_at > fresh_seconds:
+            await self._refresh(asked_at)
         if not self._keys:
             detail = "The keys that tokens are checked with cannot be had now: try again."
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, HttpReason.KEYS_UNAVAILABLE, detail)
@@ -88,17 +88,15 @@ class KeySet:
         """Something that differs whenever the keys do."""
         return self._stamp
 
-    async def _refresh(self, age: float) -> None:
+    async def _refresh(self, asked_at: float) -> None:
         async with self._lock:
-            now = asyncio.get_running_loop().time()
-            if now - self._looked_at < age:  # another request has just done so
+            if self._looked_at > asked_at:  # another request has done so meanwhile
                 return
-            self._looked_at = now
             try:
-                text = await self._read()
-                self._take(text)
+                self._take(await self._read())
             except (OSError, ValueError, httpx.HTTPError, jwt.PyJWTError) as error:
                 log.warning("the key set %s cannot be read: %s: %s", self._source, type(error).__name__, error)
+            self._looked_at = asyncio.get_running_loop().time()
 
     async def _read(self) -> bytes:
         if not self._source.startswith(_URLS):

@@ -32,15 +32,17 @@ from services.runtime.door import Door
 from services.runtime.errors import TROUBLE, ConfigurationError, Stopping
 from services.runtime.handling import Handling
 from services.runtime.health import Health
+from services.runtime.hearing import Hearing, Newest
 from services.runtime.http import Doors, make_application
 from services.runtime.kafka import LogEnds, Publisher, check_topics
+from services.runtime.lost_offsets import check_offsets
 from services.runtime.patience import Patience
 from services.runtime.redis_check import check_redis
 from services.runtime.relay import Relay
 from services.runtime.settings import Settings
 from services.runtime.shards import Shards
 from services.runtime.store import Store
-from services.runtime.subscription import Subscribe, make_broker
+from services.runtime.subscription import Subscribe, Subscription, make_broker
 from services.runtime.timers import Timers
 from services.runtime.virtual_clock import VirtualClock, check_clock
 
@@ -83,7 +85,9 @@ class Process:
         )
         self._publisher = Publisher(settings)
         self._log_ends = LogEnds(settings)
-        store = Store(self._redis, settings.namespace, service, settings.partitions, settings.inbox_retention_ms)
+        store = self._store = Store(
+            self._redis, settings.namespace, service, settings.partitions, settings.inbox_retention_ms
+        )
         self._relay = Relay(store, self._publisher, self._log_ends, self._patience, SystemClock(), settings)
         self.handling = Handling(
             committing=Committing(decider, answer, store, self._clock, settings.conflicts_max),
@@ -106,21 +110,26 @@ class Process:
             Allowance(settings.requests_per_minute),
         )
         self._doors = doors(door) if doors is not None else None
-        self._timers = Timers(store, self.handling, self._patience, self._clock, settings)
+        read = [settings.namespace + topic.name for topic in READERS[service]]
+        hearing = Hearing(self._log_ends, read, self._patience, self._clock, self._newest_batch)
+        self._timers = Timers(store, self.handling, hearing, self._patience, self._clock, settings)
         self.shards = Shards([self._relay.run, self._timers.run], self.defect)
-        self.broker: KafkaBroker = make_broker(settings)
-        self.subscription = subscribe(self)
+        self.broker: KafkaBroker = make_broker(settings, hearing.turn)
+        self.subscription: Subscription = subscribe(self)
 
     async def start(self) -> None:
         """Wait for what it depends on, check it, and join the group; a misconfiguration ends the process."""
         try:
             self.authentication.check()
-            await self._patience.until_done("reach Redis", lambda: check_redis(self._redis, self.settings))
+            await self._patience.until_done(
+                "reach Redis", lambda: check_redis(self._redis, self.settings, self.service)
+            )
             await self._patience.until_done(
                 "reach Redis", lambda: check_clock(self._redis, self.settings.namespace, self._clock)
             )
             await self._patience.until_done("reach Redis", lambda: functions.ensure_loaded(self._redis))
             await self._patience.until_done("reach Kafka", lambda: check_topics(self.settings, self._topics()))
+            await self._patience.until_done("see where its group has read to", self._check_offsets)
             await self._patience.until_done("join the group", self.broker.start)
             self.health.started()
             await asyncio.gather(self._watch_progress(), self._follow_clock())
@@ -132,6 +141,9 @@ class Process:
         except Exception as error:  # noqa: BLE001 - whatever it is, the process must not go on half started
             self.defect(error)
 
+    async def _check_offsets(self) -> None:
+        await check_offsets(self.settings, self.service, READERS[self.service], self._store, SystemClock().now())
+
     def _topics(self) -> Sequence[str]:
         read = [topic.name for topic in READERS[self.service]]
         written = [topic.name for topic in TOPICS if topic.writer == self.service]
@@ -142,6 +154,9 @@ class Process:
         while True:
             await self._patience.pause(self.settings.log_check_ms / 1_000)
             await self._patience.until_done("reach Kafka", self._measure_waiting)
+
+    def _newest_batch(self) -> Newest:
+        return self.subscription.pipeline.newest()
 
     def _wake(self, shard: int) -> None:
         """Publish what was committed; where time stands still, fire at once what it made due."""

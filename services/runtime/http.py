@@ -27,6 +27,7 @@ from services.runtime.settings import Settings
 VERSION = "1"
 Doors = Callable[["Door[Any]"], APIRouter]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+_BEARER = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
@@ -78,5 +79,7 @@ def _document(application: FastAPI) -> dict[str, Any]:
             for operation in operations.values():
                 schemas |= operation.pop(SCHEMAS, {})
         schemas["ProblemDetails"] = problems.ProblemDetails.model_json_schema()
+        document["components"]["securitySchemes"] = {"bearer": _BEARER}
+        document["security"] = [{"bearer": []}]
         application.openapi_schema = document
     return application.openapi_schema

@@ -7,7 +7,7 @@ import pytest
 from contracts.accounts import AccountUpdated, Licenses
 from contracts.invoices import BASE_PLAN
 from tests.billing.bills import account_fact
-from tests.billing.running import credit
+from tests.billing.running import credit, credited
 from tests.billing.scenario import billed, given, invoices, issued, purchase, stays_quiet
 
 
@@ -58,5 +58,5 @@ def test_a_credit_does_not_bill_the_base_plan_again() -> None:
     """What an earlier bill gives back leaves the day alone up to which the base plan is billed."""
     story = given().given(account_fact(), purchase())
     story.advance(timedelta(days=60)).given(credit("1.00 USD", "acme-000002"))
-    assert story.row("invoice:2").credited == 100
+    assert credited(story, 2) == 100
     assert story.document.base_billed_until == date(2026, 12, 20)

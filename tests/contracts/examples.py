@@ -149,6 +149,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "terms": _TERMS,
         "origin": "quote",
         "promise": "p",
+        "promised": {"promised_at": _AT, "rule": "day", "amount": _USD},
         "quote_id": "q-1",
         "reference": "contract 7",
         "by": _STAFF,

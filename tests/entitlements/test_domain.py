@@ -129,12 +129,6 @@ def test_another_expected_price_is_refused(amount_minor: int, currency: str) -> 
     then_refused(story, Reason.PRICE_CHANGED, Action.SUBSCRIBE_NOW, Action.TRY_FOR_FREE)
 
 
-def test_a_price_promise_is_refused_for_now() -> None:
-    """No promises are issued yet: one is promise_invalid, whatever is expected, and buying without one is open."""
-    story = acme().when(purchase(price_promise="signed", expected={"amount_minor": 1, "currency": "USD"}))
-    then_refused(story, Reason.PROMISE_INVALID, Action.SUBSCRIBE_NOW, Action.TRY_FOR_FREE)
-
-
 def test_a_payment_method_is_needed_to_buy() -> None:
     """Without a payment method the Owner is told so and sent to nobody; a quote does not open instead."""
     story = acme(payment_method_on_file=False).when(purchase())

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from contracts.accounts import BillingFrequency, Licenses
 from contracts.events import Person
+from contracts.offers import AccountFacts
 from contracts.results import Action, Reason
 from services.entitlements.account import Entitlements, FeatureRequest, Member, rows_of
-from services.entitlements.offers import AccountFacts
+from services.entitlements.queries import add_ons_of
 from services.entitlements.schedule import AddOnState, Quote, Subscription, Trial
 from services.runtime.decision import Accepted, Cause, Decision, Rejected, State
 from tests.entitlements.scenario import ACCOUNT, ADD_ON, CATALOG, DECIDER, NOW, SUBSCRIPTION, asks, purchase
@@ -84,6 +85,27 @@ def test_an_action_is_offered_iff_it_would_be_accepted(state: State[Entitlements
     assert DECIDER.open_actions(state, "me", ADD_ON, NOW) == accepted
     if isinstance(decision, Rejected):
         assert decision.allowed_instead == accepted
+
+
+@settings(max_examples=300, deadline=None)
+@given(states(account=st.none() | accounts, who=st.none() | members))
+def test_an_action_is_shown_as_open_iff_it_would_be_accepted(state: State[Entitlements]) -> None:
+    """The view of a member shows an action as open exactly when its command would be accepted, else with its refusal.
+
+    Whoever the command refuses for who they are, whatever the action, is shown nothing.
+    """
+    everything = {name: None for add_on in CATALOG.add_ons for name in rows_of("me", add_on)} | dict(state.rows)
+    shown = add_ons_of(state._replace(rows=everything), CATALOG, "me", NOW)
+    decisions = {action: decide(state, action) for action in Action}
+    if isinstance(shown, Rejected):
+        assert {reason_of(each) for each in decisions.values()} == {shown.reason}
+        return
+    (ours,) = (each for each in shown.add_ons if each.add_on == ADD_ON)
+    for each in ours.actions:
+        decision = decisions[each.action]
+        assert each.open == isinstance(decision, Accepted)
+        if isinstance(decision, Rejected):
+            assert (each.reason, each.message, each.ask) == (decision.reason, decision.message, decision.ask)
 
 
 @settings(max_examples=300, deadline=None)

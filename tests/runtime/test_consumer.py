@@ -178,7 +178,7 @@ class Log:
         for name, double in doubles.items():
             patch.setattr(AIOKafkaConsumer, name, double)
         consumer = object.__new__(GuardedConsumer)
-        consumer._limits, consumer._calm_passes_left = {}, 0
+        consumer._limits, consumer._calm_passes_left, consumer._turn = {}, 0, None
         consumer._closed = True  # it never was open
         return consumer
 

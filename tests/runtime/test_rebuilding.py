@@ -27,15 +27,17 @@ from services.runtime.decision import (
 from services.runtime.delivery import Delivery
 from services.runtime.sequences import Sequences
 from tests.runtime.lives import Life
-from tests.runtime.toys import CounterDecider, command, event, fact
+from tests.runtime.toys import NOW, CounterDecider, command, event, fact, staff
 
-WISHES = ("count", "reject", "ignore", "row", "ask", "wake")
+WISHES = ("count", "reject", "ignore", "row", "ask", "wake", "wake at once")
 
 
 def delivery(kind: str, wish: str, number: int, life: Life) -> Delivery:
     """Return an input of a kind; some commands are repetitions."""
     if wish == "wake":
         wish = f"wake:{to_milliseconds(life.now) + 180_000}"
+    if wish == "wake at once":
+        wish = f"wake:{to_milliseconds(NOW)}"  # an instant that the timer had before, when it is said again
     match kind:
         case "command":
             return command("acme", f"c{number}", wish)
@@ -66,7 +68,10 @@ FAILS_ONCE = [
     )
 )
 def test_the_fold_of_any_history_is_what_was_stored(steps: list[tuple[str, str, bool]]) -> None:
-    """Commands, events, facts, repetitions, timers, put off or not, batched or not: the log gives the same account."""
+    """Commands, events, facts, repetitions, timers, put off or not, batched or not: the log gives the same account.
+
+    No two records of a life share an id.
+    """
     life = Life(CounterDecider())
     numbers: defaultdict[str, itertools.count[int]] = defaultdict(itertools.count)
     batch: list[Delivery] = []
@@ -83,7 +88,20 @@ def test_the_fold_of_any_history_is_what_was_stored(steps: list[tuple[str, str, 
             life.handle(*batch)
             batch = []
     life.handle(*batch)
+    life.assert_told_apart()
     life.now -= timedelta(days=1)  # no timer that did not fire is due
+    life.assert_rebuilt(life.rebuilt())
+
+
+@given(st.permutations([("c0", False), ("c0", True), ("c1", False), ("c1", True), ("c2", True)]), st.booleans())
+def test_commands_of_one_id_on_two_topics_are_told_apart(sent: list[tuple[str, bool]], at_once: bool) -> None:
+    """Members and the back office use the same ids, one right behind the other: each answer is its own command's."""
+    life = Life(CounterDecider())
+    inputs = [life.sent(staff("acme", name) if theirs else command("acme", name)) for name, theirs in sent]
+    for batch in [inputs] if at_once else [[each] for each in inputs]:
+        life.handle(*batch)
+    life.assert_told_apart()
+    assert len(life.answers) == len(sent)
     life.assert_rebuilt(life.rebuilt())
 
 

@@ -142,6 +142,7 @@ def answer(command: Payload, cause: Cause, decision: Accepted | Rejected, events
     if user_id == "unanswerable":
         raise ValueError("no answer for you")
     about = {"account_id": command.account_id, "command_id": cause.id, "command_type": cause.type, "user_id": user_id}
+    about |= {"request_digest": cause.request_digest} if cause.request_digest else {}
     if isinstance(decision, Rejected):
         return CommandRejected(**about, reason=decision.reason, message=decision.message)
     return CommandAccepted(**about, events=events)
@@ -151,6 +152,12 @@ def command(account_id: str, command_id: str, wish: str = "count", user_id: str 
     """Return a command to the counter as the runtime receives it."""
     message = StartTrial(account_id=account_id, user_id=user_id, add_on=wish, entry_point=command_id)
     return Delivery(account_id, message, Cause(command_id, StartTrial.ce_type), topics.COMMANDS, None, command_id)
+
+
+def staff(account_id: str, command_id: str, wish: str = "count") -> Delivery:
+    """Return a command of the back office, whose sender chooses ids without knowing of the members'."""
+    said = command(account_id, command_id, wish)
+    return said._replace(topic=topics.BACKOFFICE, cause=Cause(*said.cause[:2], topics.BACKOFFICE.name))
 
 
 def fact(account_id: str, name: str, wish: str = "count") -> Delivery:

@@ -1,0 +1,143 @@
+"""A development key and the tokens it signs: what an identity provider does where there is none.
+
+    <folder>/private/signing-key.json   the Ed25519 key (JWK), for its owner only; who has it can be anybody
+    <folder>/private/dashboard-secret   what the dashboard signs its sessions with
+    <folder>/public/jwks.json           the public half, for ADDONFLOW_TOKEN_JWKS of the services
+
+What is there is kept: tokens outlive a second `addonflow keys`.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.payload import AccountId, UserId
+from services.runtime.authentication import PRODUCT_SCOPE, STAFF_SCOPE
+from services.runtime.clock import SystemClock
+from services.runtime.errors import ConfigurationError
+from services.runtime.settings import Settings
+
+DEFAULT_FOLDER: Final = Path(".addonflow/keys")
+_ALGORITHM: Final = "EdDSA"
+_SECRET_BYTES: Final = 32
+_ID: Final[TypeAdapter[str]] = TypeAdapter(AccountId | UserId)
+_KEY: Final = TypeAdapter(dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFolder:
+    """Where the keys of a deployment are."""
+
+    folder: Path
+
+    @property
+    def private(self) -> Path:
+        """The folder that nobody but its owner reads."""
+        return self.folder / "private"
+
+    @property
+    def signing_key(self) -> Path:
+        """The key that tokens are signed with."""
+        return self.private / "signing-key.json"
+
+    @property
+    def dashboard_secret(self) -> Path:
+        """The secret of the dashboard's sessions."""
+        return self.private / "dashboard-secret"
+
+    @property
+    def jwks(self) -> Path:
+        """The key set that services check tokens with."""
+        return self.folder / "public" / "jwks.json"
+
+    def make(self) -> tuple[Path, ...]:
+        """Make what is missing; return which files are new. ConfigurationError where they cannot be written."""
+        new = []
+        try:
+            self.private.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.jwks.parent.mkdir(parents=True, exist_ok=True)
+            if not self.signing_key.exists():
+                _write(self.signing_key, json.dumps(_new_key()), 0o600)
+                new.append(self.signing_key)
+            if not self.dashboard_secret.exists():
+                _write(self.dashboard_secret, secrets.token_urlsafe(_SECRET_BYTES), 0o600)
+                new.append(self.dashboard_secret)
+            public = json.dumps({"keys": [_public(self._key())]}, indent=1)
+            if not self.jwks.exists() or self.jwks.read_text("utf-8") != public:
+                _write(self.jwks, public, 0o644)
+                new.append(self.jwks)
+        except OSError as error:
+            raise ConfigurationError(f"keys cannot be written below {self.folder}: {error}") from error
+        return tuple(new)
+
+    def _key(self) -> dict[str, str]:
+        try:
+            key = _KEY.validate_json(self.signing_key.read_bytes())
+            jwt.PyJWK.from_dict({**key, "kid": key["kid"]})
+        except (OSError, ValueError, LookupError, jwt.PyJWTError) as error:
+            message = f"{self.signing_key} holds no key that can be used: make one with `addonflow keys`"
+            raise ConfigurationError(message) from error
+        return key
+
+    def sign(self, claims: Mapping[str, Any], settings: Settings, hours: float) -> str:
+        """Return a token with these claims, for so many hours, as this deployment's services take it."""
+        key = self._key()
+        now = SystemClock().now()
+        said = {
+            "iss": settings.token_issuer,
+            "aud": settings.token_audience,
+            "iat": int(now.timestamp()),
+            "exp": int((now + timedelta(hours=hours)).timestamp()),
+            **claims,
+        }
+        return jwt.encode(said, jwt.PyJWK.from_dict(key).key, _ALGORITHM, headers={"kid": key["kid"]})
+
+
+def claims_of(
+    account: str | None, user: str | None, product: str | None, settings: Settings, *, staff: bool
+) -> dict[str, str]:
+    """Return what a token says of a member, of staff or of a product; ValueError when it is not exactly one."""
+    kinds = [account is not None, staff, product is not None]
+    if sum(kinds) != 1 or (account is not None and user is None):
+        raise ValueError("say whose token: --account and --user, --staff, or --product")
+    try:
+        if account is not None:
+            return {"sub": _ID.validate_python(user), settings.token_account_claim: _ID.validate_python(account)}
+        if staff:
+            return {"sub": _ID.validate_python(user or "staff"), "scope": STAFF_SCOPE}
+        return {"sub": _ID.validate_python(product), "scope": PRODUCT_SCOPE}
+    except ValidationError as error:
+        raise ValueError("an id is 1 to 128 printable ASCII characters without spaces") from error
+
+
+def _new_key() -> dict[str, Any]:
+    private = Ed25519PrivateKey.generate()
+    key_id = f"development-{secrets.token_hex(4)}"
+    return {**OKPAlgorithm.to_jwk(private, as_dict=True), "kid": key_id, "alg": _ALGORITHM, "use": "sig"}
+
+
+def _public(key: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: text for name, text in key.items() if name not in {"d", "key_ops"}}
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    """Write a file whole, never readable by more than `mode` allows."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.chmod(mode)
+    fresh.replace(path)

@@ -1,0 +1,113 @@
+"""Whatever is sent to a door, right or wrong, is answered as its document says, and never with the server's error.
+
+Schemathesis makes the requests from the OpenAPI documents, within the bounds they state and beyond them. They go over
+real sockets to the services' whole applications, on a real store with an account that is known.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+import uvicorn
+from fastapi import FastAPI
+from hypothesis import HealthCheck, settings
+from redis.asyncio import Redis
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from contracts.topics import topic_of
+from deploy.openapi import document_of
+from services.runtime import functions
+from services.runtime.authentication import STAFF_SCOPE
+from services.runtime.clock import SystemClock
+from services.runtime.committing import Committing
+from services.runtime.decision import Cause
+from services.runtime.delivery import Delivery
+from services.runtime.keys import shard_of
+from services.runtime.settings import Settings
+from services.runtime.store import Store
+from tests.containers import free_port
+from tests.e2e.services import until
+from tests.entitlements.scenario import ACCOUNT, ADD_ON, account, member
+from tests.tokens import Issuer, bearer
+
+ISSUER = Issuer()
+_HOST = "127.0.0.1"
+_EXAMPLES = 30
+_CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+    checks.unsupported_method,
+    checks.missing_required_header,
+]
+
+
+def served(service: str, redis_url: str, keys: str) -> Iterator[str]:
+    """Serve a service's application, without Kafka, and the facts of an account in its store."""
+    module = __import__(f"services.{service}.app", fromlist=["build"])
+    known = Settings(namespace=f"fuzz{os.getpid()}.", redis_url=redis_url, token_jwks=keys, requests_per_minute=10**6)
+    process = module.build(known)
+    asyncio.run(_tell(known, service, process.decider))
+    application: FastAPI = process.application()
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(application, _HOST, port, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    until("the application is served", lambda: server.started, 10)
+    yield f"http://{_HOST}:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+async def _tell(known: Settings, service: str, decider: Any) -> None:
+    async with Redis.from_url(known.redis_url) as redis:
+        await functions.ensure_loaded(redis)
+        store = Store(redis, known.namespace, service, known.partitions, known.inbox_retention_ms)
+        committing = Committing(decider, None, store, SystemClock(), conflicts_max=3)
+        for fact in (account(), member("owner"), member("sue", "admin")):
+            delivery = Delivery(ACCOUNT, fact, Cause("fact", fact.ce_type), topic_of(type(fact)))
+            await committing.run(shard_of(ACCOUNT, known.partitions), [delivery])
+
+
+@pytest.fixture(scope="module")
+def entitlements(embedded_valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the address of entitlements' application."""
+    keys = ISSUER.write(tmp_path_factory.mktemp("keys") / "jwks.json")
+    yield from served("entitlements", embedded_valkey_url, str(keys))
+
+
+def fuzzed(service: str) -> Any:
+    """Return the decorator that gives a test the requests made from a service's document, but for endless streams."""
+    made_from = schemathesis.openapi.from_dict(document_of(service)).exclude(path_regex="/changes$")
+    checked = [HealthCheck.filter_too_much, HealthCheck.too_slow]
+    bounded = settings(max_examples=_EXAMPLES, deadline=None, derandomize=True, suppress_health_check=checked)
+    return lambda test: made_from.parametrize()(bounded(test))
+
+
+def is_kept(case: Any, url: str) -> None:
+    """Send a request, as staff where the door is theirs, else as an Owner; raise when the answer is not documented."""
+    staff = "/back-office/" in case.path
+    token = ISSUER.token("sue", None, scope=STAFF_SCOPE) if staff else ISSUER.token("owner")
+    case.call_and_validate(base_url=url, headers=bearer(token), checks=_CHECKS)
+
+
+@schemathesis.hook
+def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Send every other request to what is there, so that it passes the first checks."""
+    if path_parameters and len(str(path_parameters.get("account_id", ""))) % 2:
+        path_parameters["account_id"] = ACCOUNT
+        if "add_on" in path_parameters:
+            path_parameters["add_on"] = ADD_ON
+    return path_parameters
+
+
+@fuzzed("entitlements")
+def test_entitlements_keeps_its_document(case: Any, entitlements: str) -> None:
+    """Any request made from entitlements' document, or against it, gets a documented answer."""
+    is_kept(case, entitlements)

@@ -107,7 +107,9 @@ class Process:
     async def start(self) -> None:
         """Wait for what it depends on, check it, and join the group; a misconfiguration ends the process."""
         try:
-            await self._patience.until_done("reach Redis", lambda: check_redis(self._redis, self.settings))
+            await self._patience.until_done(
+                "reach Redis", lambda: check_redis(self._redis, self.settings, self.service)
+            )
             await self._patience.until_done(
                 "reach Redis", lambda: check_clock(self._redis, self.settings.namespace, self._clock)
             )

@@ -62,7 +62,8 @@ def decode(record: Record, topic: Topic, value_bytes_max: int) -> Envelope | Unr
     if attributes.get("content-type", "").startswith(STRUCTURED_CONTENT_TYPE):
         try:
             event = from_json(value)
-            attributes = {f"ce_{name}": str(text) for name, text in event.items() if name != "data"}
+            given = {name: text for name, text in event.items() if name != "data" and text is not None}
+            attributes = {f"ce_{name}": str(text) for name, text in given.items()}
             data = event["data"]
         except (ValueError, KeyError, AttributeError) as error:
             return Unreadable("not_json", f"no structured CloudEvent: {error!r}"[:_DETAIL_CHARACTERS_MAX])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import topics
@@ -54,6 +54,7 @@ def delivery(kind: str, wish: str, number: int, life: Life) -> Delivery:
         max_size=25,
     )
 )
+@settings(deadline=None)
 def test_the_fold_of_any_history_is_what_was_stored(steps: list[tuple[str, str, bool]]) -> None:
     """Commands, events, facts, repetitions and timers, alone or in batches: the log alone gives the same account.
 
@@ -81,6 +82,7 @@ def test_the_fold_of_any_history_is_what_was_stored(steps: list[tuple[str, str, 
 
 
 @given(st.permutations([("c0", False), ("c0", True), ("c1", False), ("c1", True), ("c2", True)]), st.booleans())
+@settings(deadline=None)
 def test_commands_of_one_id_on_two_topics_are_told_apart(sent: list[tuple[str, bool]], at_once: bool) -> None:
     """Members and the back office use the same ids, one right behind the other: each answer is its own command's."""
     life = Life(CounterDecider())
@@ -131,6 +133,7 @@ def price(revision: int) -> Delivery:
 
 
 @given(st.lists(st.booleans(), max_size=12), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_an_order_that_the_log_does_not_tell_is_found(kinds: list[bool], chance: Any) -> None:
     """However facts and commands were interleaved, in spite of when they were written, every answer finds its price."""
     life = Life(PriceDecider())

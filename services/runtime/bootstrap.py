@@ -103,23 +103,28 @@ class Process:
             wake=self._wake if settings.virtual_clock else self._relay.wake,
         )
         self.authentication = Authentication(settings)
-        door = Door(
-            decider,
-            store,
-            self.handling,
-            self._clock,
-            settings,
-            self.authentication,
-            Allowance(settings.requests_per_minute),
-            ending=self._ending,
-        )
-        self._doors = doors(door) if doors is not None else None
-        read = [settings.namespace + topic.name for topic in READERS[service]]
-        hearing = Hearing(self._log_ends, read, self._patience, self._clock, self._newest_batch)
+        self._doors = doors(self._door()) if doors is not None else None
+        hearing = self._hearing()
         self._timers = Timers(store, self.handling, hearing, self._patience, self._clock, settings)
         self.shards = Shards([self._relay.run, self._timers.run], self.defect)
         self.broker: KafkaBroker = make_broker(settings, hearing.turn)
         self.subscription: Subscription = subscribe(self)
+
+    def _door(self) -> Door[Any]:
+        return Door(
+            self.decider,
+            self._store,
+            self.handling,
+            self._clock,
+            self.settings,
+            self.authentication,
+            Allowance(self.settings.requests_per_minute),
+            ending=self._ending,
+        )
+
+    def _hearing(self) -> Hearing:
+        read = [self.settings.namespace + topic.name for topic in READERS[self.service]]
+        return Hearing(self._log_ends, read, self._patience, self._clock, self._newest_batch)
 
     async def start(self) -> None:
         """Wait for what it depends on, check it, and join the group; a misconfiguration ends the process."""

@@ -27,8 +27,8 @@ from deploy.addonflow.history import Logs, ShardHistory, logs
 from deploy.addonflow.rebuild_compare import LiveShard
 from deploy.addonflow.rebuild_shard import process_of, shard_fold
 from deploy.addonflow.rest import reach_redis
-from services.billing.audit import Finding
 from services.billing.audit import audit as audit_account
+from services.billing.ledger import Finding
 from services.runtime.delivery import Delivery
 from services.runtime.settings import Settings
 from services.runtime.telling import Difference, told_in_order

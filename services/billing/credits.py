@@ -1,6 +1,7 @@
 """What is given back: days that were paid for and are not used, and what the back office wants to credit.
 
     unused days   for each charge, what its line came to x unused days / its days, once a subscription's end is known
+    wrong days    the same for what was charged before a change was heard of that would have had it charged otherwise
     IssueCredit   an amount of one invoice, no days, spread over its lines
 
 No line of an invoice gives back more than it charged: what is left of it caps every credit, and a credit invoice gives
@@ -15,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from contracts.accounts import Licenses
 from contracts.backoffice import IssueCredit, Staff
 from contracts.cycles import local_date
-from contracts.events import SubscriptionCanceled
+from contracts.events import SubscriptionCanceled, SubscriptionModified
 from contracts.invoices import BilledDays, InvoiceIssued, InvoiceKind, InvoiceLine, Period, ProrationRule, Share
 from contracts.money import Money
 from contracts.payload import Payload
@@ -41,13 +42,14 @@ _ONE: Final = Licenses(standard=1)
 class Unused(NamedTuple):
     """What was charged for the local days from `first` on, of these paid periods, and is to be given back.
 
-    `in_full`: what was charged wrongly is given back even where that is nothing, so that the log says so.
+    `charged_anew`: what was charged otherwise than it should is given back to be charged again. That is said even where
+    it comes to nothing.
     """
 
     subscription_id: str
     periods: tuple[PaidPeriod, ...]
     first: date
-    in_full: bool = False
+    charged_anew: bool = False
 
     @property
     def charge_rows(self) -> Iterator[str]:
@@ -55,6 +57,15 @@ class Unused(NamedTuple):
         for period in self.periods:
             for count in range(period.charges if period.end > self.first else 0):
                 yield charge_row(self.subscription_id, period.first, count)
+
+
+def charged_otherwise(account: BillingAccount, event: SubscriptionModified) -> tuple[Unused, ...]:
+    """Return what a change that is heard late finds charged otherwise than it should be; nothing in most cases."""
+    found = account.subscription(event.subscription_id)
+    first = None if found is None else found[1].charged_otherwise_from(event)
+    if found is None or first is None:
+        return ()
+    return (Unused(event.subscription_id, found[1].periods, first, charged_anew=True),)
 
 
 def unused_from(account: BillingAccount, event: SubscriptionCanceled) -> tuple[Unused, ...]:
@@ -93,8 +104,8 @@ class Crediting:
             for name in each.charge_rows:
                 charge: ChargeRow = state.row(name)
                 row: InvoiceRow = state.row(invoice_row(charge.invoice))
-                line = _unused_line(row, charge.line, each.first)
-                if line is not None and (each.in_full or line.amount.amount_minor):
+                line = _unused_line(row, charge.line, each)
+                if line is not None and (each.charged_anew or line.amount.amount_minor):
                     lines.append(line)
 
         def invoice(before: BillingAccount, part: list[InvoiceLine]) -> InvoiceIssued:
@@ -157,10 +168,10 @@ def _is_loaded(state: State[BillingAccount], name: str) -> bool:
     return name in state.rows or name in state.written
 
 
-def _unused_line(row: InvoiceRow, index: int, unused_from: date) -> InvoiceLine | None:
-    """Credit the days of a line from a day on that were not given back yet; None when there are none."""
+def _unused_line(row: InvoiceRow, index: int, unused: Unused) -> InvoiceLine | None:
+    """Credit the unused days of a line that were not given back yet; None when there are none."""
     line = row.invoice.lines[index]
-    period = Period(from_=max(unused_from, line.period.from_), to=row.used_to(index))
+    period = Period(from_=max(unused.first, line.period.from_), to=row.used_to(index))
     if period.from_ >= period.to:
         return None
     days = BilledDays(billed=(period.to - period.from_).days, in_cycle=(line.period.to - line.period.from_).days)
@@ -169,8 +180,9 @@ def _unused_line(row: InvoiceRow, index: int, unused_from: date) -> InvoiceLine 
     if -amount(unit_price, 1, share).amount_minor > rest:
         unit_price, share = _negative(line, rest), _WHOLE
     dates = days_in_words(period.from_, period.to)
+    why = "charged anew" if unused.charged_anew else "not used"
     changes = {
-        "description": f"{line.add_on}, {dates}, {days.billed} of {days.in_cycle} days not used",
+        "description": f"{line.add_on}, {dates}, {days.billed} of {days.in_cycle} days {why}",
         "period": period,
         "days": days,
     }

@@ -3,6 +3,7 @@
     AddOnPurchased        -> InvoiceIssued (immediate), through the end of the period that contains the first billed day
     timer `renewal`       -> InvoiceIssued (renewal) for what begins at that midnight
     SubscriptionModified  -> InvoiceIssued (adjustment) for seats that no paid period has; fewer wait for the next one
+                             heard late: InvoiceIssued (credit) for what was charged otherwise, which is charged anew
     SubscriptionCanceled  -> InvoiceIssued (credit) for paid days that are not used
     IssueCredit           -> InvoiceIssued (credit), or a refusal
     AccountUpdated        -> nothing; the base plan is billed with the renewals
@@ -11,6 +12,7 @@
 
 What stays true:
 - Cycles that began before an event happened are charged before it, with the seats of their time, in the same decision.
+- An event heard after cycles that began behind it were charged comes to the same money as if heard before them.
 - A subscription's purchase is billed once (its row names the invoice), and each day of it once (`paid_until`).
 - Invoice numbers of an account are 1, 2, 3 … without a gap: the number and the invoice are stored in one commit.
 - Amounts come from the terms that events carry, never from a price list; every line holds its own derivation.
@@ -38,7 +40,14 @@ from services.billing.account import (
     subscription_row,
 )
 from services.billing.charges import Charging
-from services.billing.credits import Crediting, credited_rows, decide_credit, rows_to_credit, unused_from
+from services.billing.credits import (
+    Crediting,
+    charged_otherwise,
+    credited_rows,
+    decide_credit,
+    rows_to_credit,
+    unused_from,
+)
 from services.billing.directory import MemberRow
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Message, NeedsRows, Row, State, TimerDue
 
@@ -148,9 +157,19 @@ class BillingDecider:
             return Ignored(f"subscription {event.subscription_id} is not known")
         if event.licenses_from < found[1].licenses_from:
             return Ignored(f"subscription {event.subscription_id} was changed later than this")
+        wrong = charged_otherwise(state.document, event)
+        names = rows_to_credit(wrong, state)
+        if names:
+            return NeedsRows(names)
         charging = self._charging(event.account_id, now)
-        missed, document = charging.renewals_until(state.document, event.modified_at)
-        return Accepted((*missed, *charging.adjustments(document, event)))
+        missed, _ = charging.renewals_until(state.document, event.modified_at)
+        begun = min(now, found[1].begins_at(found[1].periods[-1].first)) if wrong else event.modified_at
+        state = reduce(self.evolve, missed, self.evolve(state, event))
+        given_back = Crediting(event.account_id, now, event.by).of_days(wrong, state, event.licenses_from)
+        document = reduce(account.with_invoice, given_back, state.document)
+        more = charging.adjustments(document, event)
+        anew, _ = charging.renewals_until(reduce(account.with_invoice, more, document), begun)
+        return Accepted((*missed, *given_back, *more, *anew))
 
     def _decide_end(self, state: Known, event: SubscriptionCanceled, now: datetime) -> Decision:
         found = state.document.subscription(event.subscription_id)
@@ -159,7 +178,7 @@ class BillingDecider:
         if found[1].ends_on is not None and found[1].ends_on <= event.effective_date:
             return Ignored(f"subscription {event.subscription_id} ends on {found[1].ends_on} already")
         missed, _ = self._charging(event.account_id, now).renewals_until(state.document, event.canceled_at)
-        state = self.evolve(reduce(self.evolve, missed, state), event)
+        state = reduce(self.evolve, missed, self.evolve(state, event))
         unused = unused_from(state.document, event)
         names = rows_to_credit(unused, state)
         if names:

@@ -15,6 +15,8 @@ from services.billing.charges import Charging
 from services.billing.proration import derivation
 from services.runtime.decision import State
 
+_Day = date  # a field of that name hides the type
+
 
 class InvoiceHead(BaseModel):
     """An invoice without its lines. `credited` is what credits gave back of it so far."""
@@ -64,7 +66,7 @@ class UpcomingBill(BaseModel):
     """What the next renewal charges as things stand; without `date` and lines when nothing is to be renewed."""
 
     account_id: AccountId
-    date: Annotated[date | None, Field(description="the first day it is for")] = None
+    date: Annotated[_Day | None, Field(description="the first day it is for")] = None
     currency: CurrencyCode
     lines: tuple[UpcomingLine, ...] = ()
     total: Money
@@ -116,13 +118,14 @@ def _line(line: InvoiceLine, invoice: InvoiceIssued) -> ShownLine:
     return ShownLine(**line.__dict__, derivation=derivation(line, invoice.kind))
 
 
-def upcoming(document: BillingAccount, charging: Charging, currency: str) -> UpcomingBill:
-    """Show the next bill, by the functions that make it; `currency` is the account's, for one that has none.
+def upcoming(document: BillingAccount, charging: Charging) -> UpcomingBill:
+    """Show the next bill, by the functions that make it; the account is known.
 
     Of bills on one midnight in several currencies, or for several days, it is the first.
     """
     _, document = charging.renewals_until(document, charging.now)
     if RENEWAL not in document.timers:
+        currency = document.facts.currency if document.facts is not None else ""
         nothing = Money(amount_minor=0, currency=currency)
         return UpcomingBill(account_id=charging.account_id, currency=currency, total=nothing)
     bill = charging.renewals(document)[0]

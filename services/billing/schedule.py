@@ -3,6 +3,7 @@
 What stays true (`tests/billing/`):
 - `paid_until` only moves with the line that charges the days up to it, and the next charge begins there. So no local
   day is charged twice or left out, whatever is delivered again.
+- A change heard late leaves paid what it would have found paid in time (`charged_otherwise_from`), as far as is kept.
 - What is kept of a subscription does not grow with its seats, its changes or its age: `PERIODS_KEPT` bounds it.
 """
 
@@ -106,8 +107,34 @@ class ActiveSubscription(Value):
             paid_until=event.effective_date,
         )
 
+    def charged_otherwise_from(self, event: SubscriptionModified) -> date | None:
+        """Return the first day that was charged otherwise than if the change had been heard of in time.
+
+        None when there is none. A period is charged by the terms in force on its days, and for the seats wanted when it
+        began; more seats than it was charged for are charged beside it, wherever it began.
+        """
+        for period in self.periods:
+            if self.ends_on is not None and period.first >= self.ends_on:
+                break
+            if period.end > event.terms_from and not is_same_but_seats(self.terms_on(period.first), event.terms):
+                return max(period.first, event.terms_from)
+            if period.seats > event.licenses.total and event.modified_at < self.begins_at(period.first):
+                return period.first
+        return None
+
+    def paid_only_until(self, day: date) -> Self:
+        """Take the days from `day` on as not paid: they were given back, to be charged anew."""
+        periods = tuple(each._replace(end=min(each.end, day)) for each in self.periods if each.first < day)
+        return self.model_copy(update={"periods": periods, "paid_until": day})
+
     def changed(self, event: SubscriptionModified) -> Self:
-        """Take new seats at once and new terms from their day on; they replace those that were to begin then."""
+        """Take new seats at once and new terms from their day on; they replace those that were to begin then.
+
+        What was charged otherwise meanwhile counts as not paid.
+        """
+        wrong_from = self.charged_otherwise_from(event)
+        if wrong_from is not None:
+            return self.paid_only_until(wrong_from).changed(event)
         agreed = tuple(each for each in self.agreed if each.first < event.terms_from)
         if not (agreed and is_same_but_seats(agreed[-1].terms, event.terms)):
             agreed = (*agreed, AgreedTerms(first=event.terms_from, terms=event.terms))

@@ -35,6 +35,7 @@ from services.runtime.health import Health
 from services.runtime.hearing import Hearing, Newest
 from services.runtime.http import Doors, make_application
 from services.runtime.kafka import LogEnds, Publisher, check_topics
+from services.runtime.lost_offsets import check_offsets
 from services.runtime.patience import Patience
 from services.runtime.redis_check import check_redis
 from services.runtime.relay import Relay
@@ -84,7 +85,9 @@ class Process:
         )
         self._publisher = Publisher(settings)
         self._log_ends = LogEnds(settings)
-        store = Store(self._redis, settings.namespace, service, settings.partitions, settings.inbox_retention_ms)
+        store = self._store = Store(
+            self._redis, settings.namespace, service, settings.partitions, settings.inbox_retention_ms
+        )
         self._relay = Relay(store, self._publisher, self._log_ends, self._patience, SystemClock(), settings)
         self.handling = Handling(
             committing=Committing(decider, answer, store, self._clock, settings.conflicts_max),
@@ -118,12 +121,15 @@ class Process:
         """Wait for what it depends on, check it, and join the group; a misconfiguration ends the process."""
         try:
             self.authentication.check()
-            await self._patience.until_done("reach Redis", lambda: check_redis(self._redis, self.settings))
+            await self._patience.until_done(
+                "reach Redis", lambda: check_redis(self._redis, self.settings, self.service)
+            )
             await self._patience.until_done(
                 "reach Redis", lambda: check_clock(self._redis, self.settings.namespace, self._clock)
             )
             await self._patience.until_done("reach Redis", lambda: functions.ensure_loaded(self._redis))
             await self._patience.until_done("reach Kafka", lambda: check_topics(self.settings, self._topics()))
+            await self._patience.until_done("see where its group has read to", self._check_offsets)
             await self._patience.until_done("join the group", self.broker.start)
             self.health.started()
             await asyncio.gather(self._watch_progress(), self._follow_clock())
@@ -134,6 +140,9 @@ class Process:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the process must not go on half started
             self.defect(error)
+
+    async def _check_offsets(self) -> None:
+        await check_offsets(self.settings, self.service, READERS[self.service], self._store, SystemClock().now())
 
     def _topics(self) -> Sequence[str]:
         read = [topic.name for topic in READERS[self.service]]

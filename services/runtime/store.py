@@ -165,6 +165,10 @@ class Store:
         """Count the entries the shard's outbox retains."""
         return int(await self._redis.xlen(self._keys[shard].outbox))
 
+    async def has_spoken(self, shard: int) -> bool:
+        """Whether anything was ever said, or known to be said, of the shard's accounts."""
+        return bool(await self._redis.exists(self._keys[shard].outbox, self._keys[shard].relay))
+
     async def gaps(self, shard: int) -> dict[str, str]:
         """Return the missing sequences of the shard: "<topic> <account>" to "4-5,9"."""
         stored = await self._redis.hgetall(self._keys[shard].gaps)

@@ -29,6 +29,7 @@ MONEY_MODULES = (
     "services/billing/charges.py",
     "services/billing/credits.py",
     "services/billing/domain.py",
+    "services/billing/ledger.py",
     "services/billing/proration.py",
     "services/billing/schedule.py",
     "deploy/addonflow/year_check.py",

@@ -147,12 +147,15 @@ def test_a_late_increase_is_charged_for_every_cycle_since() -> None:
     ]
 
 
-def test_late_terms_begin_with_the_next_charge() -> None:
-    """Terms announced for a cycle that was charged already take over where that charge ends."""
+def test_late_terms_begin_with_their_own_day() -> None:
+    """Terms announced for a cycle that was charged already: what was charged is given back and charged anew."""
     running = Running()
     change = running.has.modify(MIDNIGHT - SECOND, unit_price=Money.parse("10.00", "USD"))
     running.at(10, 20, 5)
-    running.story.when(change).then_nothing()
+    assert [billed(invoice) for invoice in invoices(running.story.when(change))] == [
+        ["credit", "analytics_plus 2026-10-20 2026-11-20 1 -89.75 USD", "-89.75 USD"],
+        ["renewal", "analytics_plus 2026-10-20 2026-11-20 5 50.00 USD", "50.00 USD"],
+    ]
     assert issued(running.at(11, 20).story).total == Money.parse("50.00", "USD")
 
 

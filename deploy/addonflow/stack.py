@@ -78,6 +78,11 @@ def environment(ports: Ports, service: str, extra: Mapping[str, str], *, virtual
     }
 
 
+def trust_in(keys: KeyFolder) -> dict[str, str]:
+    """Return the variables by which every process takes the tokens and promises of these keys."""
+    return {"ADDONFLOW_TOKEN_JWKS": str(keys.jwks), "ADDONFLOW_PROMISE_KEYS": str(keys.promise_secret)}
+
+
 def dashboard_environment(ports: Ports, keys: KeyFolder) -> dict[str, str]:
     """Return the variables that only the dashboard has: where the services are, and that anybody may be anyone."""
     services = {
@@ -125,11 +130,11 @@ async def running(
                 await move_clock(redis, stack.settings.namespace, begins)
         report("starting entitlements, billing and notifications" + (", and the dashboard" if ports.dashboard else ""))
         for service in READERS:
-            given = {"ADDONFLOW_TOKEN_JWKS": str(keys.jwks), **extra}
+            given = {**trust_in(keys), **extra}
             variables = environment(ports, service, given, virtual_clock=settings.virtual_clock)
             stack.services.append(await start_service(service, variables, stack.logs))
         if ports.dashboard is not None:
-            given = {"ADDONFLOW_TOKEN_JWKS": str(keys.jwks), **dashboard_environment(ports, keys), **extra}
+            given = {**trust_in(keys), **dashboard_environment(ports, keys), **extra}
             variables = environment(ports, DASHBOARD, given, virtual_clock=settings.virtual_clock)
             stack.services.append(await start_service(DASHBOARD, variables, stack.logs))
         listening = {**ports.services, DASHBOARD: ports.dashboard or 0}

@@ -55,4 +55,7 @@ def site(_deployed: Site) -> Iterator[Site]:
     for context in _deployed.contexts:
         context.close()
     _deployed.contexts.clear()
+    log = next(child for child in _deployed.running.services if child.name == "dashboard").log.read_text()
+    if "a page met a defect" in log:
+        pytest.fail(log[log.index("a page met a defect") :][-3_000:], pytrace=False)
     assert [each for each in complaints if "Content Security Policy" in each or "Error" in each] == []

@@ -1,6 +1,6 @@
-"""Stands for the doors of billing and notifications where this release has none: their shapes, with figures of an example.
+"""Stands for doors of services that this release lacks: their shapes, with figures of an example.
 
-Used only until the services answer themselves (`conftest.py` looks); names and notes in it hold HTML, to see it escaped.
+Used only until the services answer themselves (`conftest.py` looks); names and notes in it hold HTML.
 """
 
 import json

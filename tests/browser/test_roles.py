@@ -172,7 +172,7 @@ def test_an_owner_reads_invoices(site: Site) -> None:
     page.get_by_role("list", name="Invoices, newest first").get_by_role("link").first.click()
     expect(page.locator(".equation")).to_contain_text("$17.95 × 7")
     expect(page.get_by_role("link", name="PDF")).to_be_visible()
-    document = page.request.get(page.get_by_role("link", name="PDF").get_attribute("href") or "")
+    document = page.request.get(site.url + (page.get_by_role("link", name="PDF").get_attribute("href") or ""))
     assert document.headers["content-type"] in {"application/pdf", "text/html; charset=utf-8"}
 
 

@@ -13,7 +13,7 @@ from contracts.accounts import BillingFrequency, Licenses
 from contracts.backoffice import Staff
 from contracts.commands import Cadence
 from contracts.money import Money
-from contracts.payload import AddOnId, CurrencyCode, Instant, Note, Payload, TimeZoneName, UserId, Value
+from contracts.payload import AddOnId, CurrencyCode, Instant, Note, Payload, UserId, Value
 
 
 class Person(Value):
@@ -117,14 +117,17 @@ class FeatureRequested(Payload):
 
 
 class Terms(Value):
-    """Everything the price of a subscription depends on, as agreed at the purchase."""
+    """Everything the price of a subscription depends on, as agreed at the purchase.
+
+    The zone was known when it was agreed on; what was agreed stays legible where zone data has lost it since.
+    """
 
     price_version: str
     unit_price: Money
     frequency: BillingFrequency
     licenses: Licenses
     currency: CurrencyCode
-    timezone: TimeZoneName
+    timezone: Annotated[str, Field(max_length=64, description="IANA time zone name.")]
     cycle_anchor: date
 
 

@@ -1,8 +1,8 @@
 """What billing remembers of an account, and how each fact, event and invoice changes that.
 
 What stays true (`tests/billing/`):
-- The timer `renewal` is set exactly while a subscription is to be renewed: to the midnight that begins the first day
-  not paid for yet, in the zone of the terms of the day before.
+- The timer `renewal` is set exactly while a subscription is to be renewed, or the base plan with one: to the midnight
+  that begins the first day not paid for yet, in the zone of the terms of the day before, or of the account.
 - The state is the fold of what came in and of the invoices that came of it; no clock and no price list is in it.
 """
 
@@ -11,13 +11,14 @@ from datetime import date, datetime
 from functools import reduce
 from typing import Any, Final, Self
 
-from contracts.accounts import AccountUpdated, BasePlan, Billing
+from contracts.accounts import AccountUpdated
 from contracts.backoffice import Staff
 from contracts.events import AddOnPurchased, SubscriptionCanceled, SubscriptionModified
 from contracts.invoices import BASE_PLAN, InvoiceIssued, InvoiceKind, InvoiceLine
 from contracts.money import Money
 from contracts.offers import AccountFacts
-from contracts.payload import TimeZoneName, Value
+from contracts.payload import Value
+from services.billing.base_plan import BaseSchedule
 from services.billing.schedule import ActiveSubscription
 from services.runtime.decision import Document, Row
 
@@ -26,20 +27,11 @@ LINES_MAX: Final = 200
 """Lines of an invoice that gathers many: about 100 KB as a record, where a reader takes 256 KB and a broker 1 MB."""
 
 
-class AccountPlan(Value):
-    """The base plan of an account, and the cycle it is billed by."""
-
-    revision: int
-    plan: BasePlan
-    billing: Billing
-    timezone: TimeZoneName
-
-
 class BillingAccount(Document):
     """An account as billing knows it. `subscriptions` is by add-on id, so the catalog bounds it.
 
     `account_revision` is -1 until the account's first fact; `facts` and `name` are for previews and documents, and
-    nothing that happened is charged by them; `base_billed_until` is the first day whose base plan is not billed.
+    nothing that happened is charged by them.
     """
 
     next_number: int = 1
@@ -47,8 +39,7 @@ class BillingAccount(Document):
     account_revision: int = -1
     facts: AccountFacts | None = None
     name: str = ""
-    base: AccountPlan | None = None
-    base_billed_until: date | None = None
+    base: BaseSchedule | None = None
 
     def subscription(self, subscription_id: str) -> tuple[str, ActiveSubscription] | None:
         """Find a subscription and the add-on it is of."""
@@ -132,10 +123,14 @@ def subscription_row(subscription_id: str) -> str:
 
 
 def with_account(account: BillingAccount, fact: AccountUpdated) -> BillingAccount:
-    """Remember the base plan, and what a preview depends on."""
-    base = None
-    if fact.base_plan is not None:
-        base = AccountPlan(revision=fact.revision, plan=fact.base_plan, billing=fact.billing, timezone=fact.timezone)
+    """Remember what a preview depends on, and the base plan: a new one joins the add-ons at their next bill."""
+    base = account.base
+    is_new = fact.base_plan is not None and (base is None or base.plan is None)
+    joins = (is_new and account.account_revision >= 0 and bool(account.subscriptions)) or (
+        not is_new and base is not None and base.joins
+    )
+    if base is not None or fact.base_plan is not None:
+        base = (base or BaseSchedule.of(fact)).told(fact, joins=joins)
     return _changed(account, account_revision=fact.revision, facts=AccountFacts.of(fact), name=fact.name, base=base)
 
 
@@ -158,17 +153,16 @@ def with_end(account: BillingAccount, event: SubscriptionCanceled) -> BillingAcc
 
 def with_invoice(account: BillingAccount, invoice: InvoiceIssued) -> BillingAccount:
     """Count an invoice, and take what its lines charge or give back as paid or credited."""
-    subscriptions, base_billed_until = dict(account.subscriptions), account.base_billed_until
+    subscriptions, base = dict(account.subscriptions), account.base
     for line in invoice.lines:
         found = account.subscription(line.subscription_id)
-        if line.subscription_id == BASE_PLAN and invoice.kind is InvoiceKind.RENEWAL:
-            base_billed_until = line.period.to
+        if line.subscription_id == BASE_PLAN and base is not None:
+            base = base.given_back(line) if invoice.kind is InvoiceKind.CREDIT else base.charged(line)
         elif found is not None:
             add_on = found[0]
             subscriptions[add_on] = _with_line(subscriptions[add_on], invoice.kind, line)
-    return _changed(
-        account, next_number=account.next_number + 1, subscriptions=subscriptions, base_billed_until=base_billed_until
-    )
+    base = None if base is None else base.billed_beside(invoice)
+    return _changed(account, next_number=account.next_number + 1, subscriptions=subscriptions, base=base)
 
 
 def issue(
@@ -248,6 +242,8 @@ def _with_subscription(account: BillingAccount, add_on: str, subscription: Activ
 def _changed(account: BillingAccount, **changes: Any) -> BillingAccount:
     """Change fields, and set the timer to the earliest charge that is due."""
     changed = account.model_copy(update=changes)
-    due = [each.renews_at for each in changed.subscriptions.values()]
+    subscriptions = changed.subscriptions.values()
+    due = [each.renews_at for each in subscriptions]
+    due += [changed.base.renews_at(subscriptions)] if changed.base is not None else []
     earliest = min((each for each in due if each is not None), default=None)
     return changed.model_copy(update={"timers": {} if earliest is None else {RENEWAL: earliest}})

@@ -8,13 +8,13 @@ billing gets there shows here, and so does an event that came too late to be mad
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
-from itertools import pairwise
 from typing import NamedTuple
 
 from contracts.cycles import cycle_containing, local_midnight
 from contracts.events import AddOnPurchased, SubscriptionCanceled, SubscriptionModified, Terms
 from contracts.invoices import BASE_PLAN, InvoiceIssued, InvoiceKind, InvoiceLine, ProrationRule
 from contracts.payload import Payload
+from services.billing.audit_base_plan import base_plan_sentences, facts_of
 from services.billing.ledger import Charge, Finding, charges_of
 from services.billing.proration import recompute
 
@@ -58,12 +58,12 @@ class Subscription(NamedTuple):
 
 
 def audit(
-    account_id: str, events: Iterable[Payload], invoices: Sequence[InvoiceIssued], now: datetime
+    account_id: str, events: Sequence[Payload], invoices: Sequence[InvoiceIssued], now: datetime
 ) -> list[Finding]:
     """Check an account's invoices, all and in order, against its events (those that are not billed may be among them).
 
-    `now`: every cycle that has begun by then must be charged. Cost: the number of events and lines, times the charges
-    of one period.
+    The account's facts among them are what its base plan is checked by. `now`: every cycle that has begun by then must
+    be charged. Cost: the number of events and lines, times the charges of one period.
     """
     subscriptions, findings = _subscriptions(events)
     charged, of_credits = charges_of(invoices)
@@ -71,10 +71,11 @@ def audit(
     for invoice in invoices:
         findings += [Finding(invoice.invoice_number, sentence) for sentence in _invoice(invoice)]
     findings += of_credits
-    for subscription_id, charges in charged.items():
-        if subscription_id == BASE_PLAN:
-            findings += [Finding(BASE_PLAN, sentence) for sentence in _base_plan(charges)]
-        elif subscription_id not in subscriptions:
+    spans = [(each.purchase.effective_date, each.ends_on) for each in subscriptions.values()]
+    of_base_plan = base_plan_sentences(charged.pop(BASE_PLAN, []), spans, facts_of(events), now)
+    findings += [Finding(BASE_PLAN, sentence) for sentence in of_base_plan]
+    for subscription_id in charged:
+        if subscription_id not in subscriptions:
             findings.append(Finding(subscription_id, "is charged, but was never bought"))
     for subscription_id, subscription in subscriptions.items():
         sentences = _subscription(subscription, charged.get(subscription_id, []), now)
@@ -135,15 +136,6 @@ def _line(invoice: InvoiceIssued, line: InvoiceLine) -> Iterator[str]:
     whole = is_credit and share == (1, 1)
     if line.rule is ProrationRule.DAY and share != (counted, line.days.in_cycle) and not whole:
         yield f"the line of {name} charges {share[0]}/{share[1]}, but counts {counted} days"
-
-
-def _base_plan(charges: Sequence[Charge]) -> Iterator[str]:
-    for one, following in pairwise(sorted(charges, key=lambda charge: charge.first)):
-        if following.first < one.until:
-            yield f"is billed twice on {following.first}"
-    for charge in charges:
-        if charge.line.quantity.total != 1 or charge.line.days.billed != charge.line.days.in_cycle:
-            yield f"is not billed once and in full on {charge.first}"
 
 
 def _subscription(subscription: Subscription, charges: Sequence[Charge], now: datetime) -> Iterator[str]:

@@ -17,7 +17,16 @@ from contracts.accounts import Licenses
 from contracts.backoffice import IssueCredit, Staff
 from contracts.cycles import local_date
 from contracts.events import SubscriptionCanceled, SubscriptionModified
-from contracts.invoices import BilledDays, InvoiceIssued, InvoiceKind, InvoiceLine, Period, ProrationRule, Share
+from contracts.invoices import (
+    BASE_PLAN,
+    BilledDays,
+    InvoiceIssued,
+    InvoiceKind,
+    InvoiceLine,
+    Period,
+    ProrationRule,
+    Share,
+)
 from contracts.money import Money
 from contracts.payload import Payload
 from contracts.results import CreditAccepted, CreditRejected, Reason
@@ -36,20 +45,21 @@ from services.billing.schedule import PaidPeriod
 from services.runtime.decision import Accepted, Cause, Rejected, State
 
 _WHOLE: Final = Share(numerator=1, denominator=1)
+_NOT_USED: Final = "not used"
 _ONE: Final = Licenses(standard=1)
 
 
 class Unused(NamedTuple):
     """What was charged for the local days from `first` on, of these paid periods, and is to be given back.
 
-    `charged_anew`: what was charged otherwise than it should is given back to be charged again. That is said even where
-    it comes to nothing.
+    `why` is what the lines say. Unless the days were simply not used, they are charged again, or must be able to be:
+    then that they were given back is said even where it comes to nothing.
     """
 
     subscription_id: str
     periods: tuple[PaidPeriod, ...]
     first: date
-    charged_anew: bool = False
+    why: str = _NOT_USED
 
     @property
     def charge_rows(self) -> Iterator[str]:
@@ -65,13 +75,19 @@ def charged_otherwise(account: BillingAccount, event: SubscriptionModified) -> t
     first = None if found is None else found[1].charged_otherwise_from(event)
     if found is None or first is None:
         return ()
-    return (Unused(event.subscription_id, found[1].periods, first, charged_anew=True),)
+    return (Unused(event.subscription_id, found[1].periods, first, "charged anew"),)
 
 
 def unused_from(account: BillingAccount, event: SubscriptionCanceled) -> tuple[Unused, ...]:
-    """Return what a cancellation leaves unused."""
-    found = account.subscription(event.subscription_id)
-    return () if found is None else (Unused(event.subscription_id, found[1].periods, event.effective_date),)
+    """Return what a cancellation leaves unused, and the base plan's cycles that begin where no add-on is left."""
+    found, base = account.subscription(event.subscription_id), account.base
+    if found is None:
+        return ()
+    unused = [Unused(event.subscription_id, found[1].periods, event.effective_date)]
+    if base is not None:
+        unneeded = base.unneeded(event.effective_date, account.subscriptions.values())
+        unused += [Unused(BASE_PLAN, (each,), each.first, "without an add-on") for each in unneeded]
+    return tuple(unused)
 
 
 def rows_to_credit(unused: Iterable[Unused], state: State[BillingAccount]) -> tuple[str, ...]:
@@ -95,7 +111,7 @@ class Crediting:
     def of_days(
         self, unused: Iterable[Unused], state: State[BillingAccount], due_date: date
     ) -> tuple[InvoiceIssued, ...]:
-        """Give days back: invoices of at most `LINES_MAX` lines; none when it is nothing.
+        """Give days back: invoices of at most `LINES_MAX` lines, of `due_date` or today; none when it is nothing.
 
         The rows that `rows_to_credit` names are loaded.
         """
@@ -105,11 +121,13 @@ class Crediting:
                 charge: ChargeRow = state.row(name)
                 row: InvoiceRow = state.row(invoice_row(charge.invoice))
                 line = _unused_line(row, charge.line, each)
-                if line is not None and (each.charged_anew or line.amount.amount_minor):
+                if line is not None and (each.why != _NOT_USED or line.amount.amount_minor):
                     lines.append(line)
 
         def invoice(before: BillingAccount, part: list[InvoiceLine]) -> InvoiceIssued:
-            return issue(before, self.account_id, InvoiceKind.CREDIT, part, self.now, due_date, self.by)
+            issued_on = local_date(self.now, part[0].timezone)
+            due = max(due_date, issued_on)
+            return issue(before, self.account_id, InvoiceKind.CREDIT, part, self.now, due, self.by)
 
         return issue_each(state.document, lines, invoice)
 
@@ -180,9 +198,8 @@ def _unused_line(row: InvoiceRow, index: int, unused: Unused) -> InvoiceLine | N
     if -amount(unit_price, 1, share).amount_minor > rest:
         unit_price, share = _negative(line, rest), _WHOLE
     dates = days_in_words(period.from_, period.to)
-    why = "charged anew" if unused.charged_anew else "not used"
     changes = {
-        "description": f"{line.add_on}, {dates}, {days.billed} of {days.in_cycle} days {why}",
+        "description": f"{line.add_on}, {dates}, {days.billed} of {days.in_cycle} days {unused.why}",
         "period": period,
         "days": days,
     }

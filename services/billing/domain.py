@@ -6,8 +6,8 @@
                              heard late: InvoiceIssued (credit) for what was charged otherwise, which is charged anew
     SubscriptionCanceled  -> InvoiceIssued (credit) for paid days that are not used
     IssueCredit           -> InvoiceIssued (credit), or a refusal
-    AccountUpdated        -> nothing; the base plan is billed with the renewals
     MemberUpdated         -> nothing; the role says who may see what is charged
+    AccountUpdated        -> InvoiceIssued (renewal) for base plan that is outstanding, where it is billed otherwise now
     anything else         -> Ignored
 
 What stays true:
@@ -64,7 +64,8 @@ _ROW_TYPES: Mapping[str, type[Row]] = {
 class BillingDecider:
     """Billing's decisions. `rule` is the deployment's way to count a part of a cycle; each line records it.
 
-    `payment_terms_days`: a charge is due so many days after its first day, as a local date.
+    `payment_terms_days`: a charge is due so many days after its first day, or the day it is issued where that is later;
+    local dates.
     """
 
     document = BillingAccount
@@ -101,11 +102,10 @@ class BillingDecider:
             case IssueCredit():
                 (name,) = self.rows(message) or ("",)
                 return decide_credit(state.document, message, state.row(name) if name else None, now)
-            case AccountUpdated(revision=revision):
-                known = state.document.account_revision
-                return Accepted() if revision > known else Ignored(f"revision {revision} is not newer than {known}")
             case MemberUpdated():
                 return directory.decide(state, message)
+            case AccountUpdated():
+                return self._decide_account(state.document, message, now)
         return Ignored(f"{cause.type} is not billed")
 
     def evolve(self, state: Known, message: Message) -> Known:
@@ -134,6 +134,13 @@ class BillingDecider:
                 return self._decide_change(state, event, now)
             case SubscriptionCanceled():
                 return self._decide_end(state, event, now)
+
+    def _decide_account(self, document: BillingAccount, fact: AccountUpdated, now: datetime) -> Decision:
+        if fact.revision <= document.account_revision:
+            return Ignored(f"revision {fact.revision} is not newer than {document.account_revision}")
+        if document.base is None or document.base.is_billed_by(fact):
+            return Accepted()
+        return Accepted(self._charging(fact.account_id, now).base_plan_until(document, now))
 
     def _decide_purchase(self, state: Known, event: AddOnPurchased, now: datetime) -> Decision:
         billed: SubscriptionRow | None = state.row(subscription_row(event.subscription_id))

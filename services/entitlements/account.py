@@ -229,7 +229,7 @@ def _of_subscription(
     subscription = has.subscription
     match event:
         case AddOnPurchased():
-            return {"subscription": Subscription.of(event), "quote": None, **_requests_answered(has)}
+            return {"subscription": Subscription.of(event, subscription), "quote": None, **_requests_answered(has)}
         case SubscriptionModified():
             return {"subscription": subscription and subscription.modified(event)}
         case SubscriptionCanceled():

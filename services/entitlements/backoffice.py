@@ -27,7 +27,6 @@ from contracts.backoffice import (
     StaffCommand,
 )
 from contracts.catalog import AddOn, Catalog
-from contracts.cycles import local_date
 from contracts.events import (
     AddOnGranted,
     AddOnPurchased,
@@ -43,7 +42,7 @@ from contracts.payload import Payload
 from contracts.results import Reason
 from services.entitlements.account import UNTOUCHED, Known, ending_trial, trial_ended
 from services.entitlements.offers import QUOTED, terms_wanted
-from services.entitlements.schedule import AddOnState, Subscription
+from services.entitlements.schedule import AddOnState, Subscription, day_in, is_lost
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Rejected
 
 _A_YEAR: Final = timedelta(days=366)
@@ -66,7 +65,7 @@ class _Case:
 
     @property
     def today(self) -> date:
-        return local_date(self.now, self.account.timezone)
+        return day_in(self.account.timezone, self.now)
 
     @property
     def is_purchased(self) -> bool:
@@ -98,6 +97,8 @@ def _case(
     add_on = catalog.add_ons.get(add_on_id)
     if add_on is None and isinstance(command, _OfAddOn):
         return Rejected(Reason.ADD_ON_UNKNOWN, "The catalog has no such add-on: look up its id.")
+    if isinstance(command, ActivateAddOn | _OfSubscription) and is_lost(account.timezone):
+        return _not_allowed(f"The account's time zone, {account.timezone}, is not known any more: have it corrected.")
     has = state.document.add_ons.get(add_on_id, UNTOUCHED)
     return _Case(state, account, add_on_id, add_on, has, cause, now)
 
@@ -174,9 +175,9 @@ def _start_refusal(case: _Case, command: ActivateAddOn, first: date) -> Rejected
         return _not_allowed("A unit price is not negative: state what a seat costs.")
     if abs(first - case.today) > _A_YEAR:
         return _not_allowed(f"{first} is more than a year from today: state a nearer first day.")
-    earlier = case.has.subscription
-    if earlier is not None and earlier.ends_on is not None and first < earlier.ends_on:
-        return _not_allowed(f"An earlier subscription covers the days before {earlier.ends_on}: begin there or later.")
+    covered = case.has.subscription.covered_until if case.has.subscription is not None else None
+    if covered is not None and first < covered:
+        return _not_allowed(f"An earlier subscription covers the days before {covered}: begin there or later.")
     return None
 
 
@@ -281,9 +282,10 @@ def _modify(case: _Case, command: ModifySubscription, subscription: Subscription
 
 def _cancel(case: _Case, command: CancelSubscription, subscription: Subscription) -> _Outcome:
     if not case.is_purchased:
-        return _not_allowed(f"The subscription ended on {subscription.ends_on}.")
-    present = subscription.at(case.now)
-    ends_on = present.day if command.when == "now" else present.next_from
+        never_began = subscription.ends_on == subscription.begins_on
+        when = "before it began" if never_began else f"for {subscription.ends_on}"
+        return _not_allowed(f"The subscription was canceled {when}: nothing is left to end.")
+    ends_on = subscription.at(case.now).day if command.when == "now" else subscription.last_end(case.now)
     if subscription.ends_on is not None and (command.when != "now" or ends_on >= subscription.ends_on):
         return _not_allowed(f"The subscription is canceled already: it ends on {subscription.ends_on}.")
     canceled = SubscriptionCanceled(

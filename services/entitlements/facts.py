@@ -1,7 +1,8 @@
 """What a newer fact of the account system comes to: it is remembered, and each subscription follows its account.
 
     AccountUpdated  -> [SubscriptionModified ...]             seats at once, other terms from the next period on
-    AccountUpdated (closed) -> [SubscriptionCanceled ...]     with the current period; reopening revives none
+    AccountUpdated (closed) -> [SubscriptionCanceled ...]     with the current period, or on a first day that is ahead;
+                                                              reopening revives none
     MemberUpdated   -> nothing but remembered
 
 A subscription follows what changed from one fact to the next, so what staff agreed otherwise stays until the account
@@ -57,7 +58,7 @@ def _changes(
                 add_on=add_on,
                 subscription_id=subscription.id,
                 canceled_at=now,
-                effective_date=subscription.at(now).next_from,
+                effective_date=subscription.last_end(now),
                 cause="account_closed",
             )
 

@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from contracts.catalog import AddOn, Catalog, ListPrice
-from contracts.cycles import local_date
 from contracts.events import Terms
 from contracts.identity import Role
 from contracts.money import Money
@@ -23,7 +22,7 @@ from contracts.offers import AccountFacts, Offer, QuoteCause, full_price, offer_
 from contracts.promises import PricePromise
 from contracts.results import Action, Ask, Reason
 from services.entitlements import promised
-from services.entitlements.schedule import AddOnState
+from services.entitlements.schedule import AddOnState, day_in, is_lost
 
 _MAY: Final[Mapping[str, frozenset[Action]]] = MappingProxyType(
     {
@@ -75,7 +74,7 @@ class Situation:
     @cached_property
     def today(self) -> date:
         """The account's local date; the account must be known."""
-        return local_date(self.now, self.known_account.timezone)
+        return day_in(self.known_account.timezone, self.now)
 
     @property
     def is_purchased(self) -> bool:
@@ -157,15 +156,21 @@ def _purchase_refusal(situation: Situation, expected: Money | None, promise: Pro
     if isinstance(situation.offer, QuoteCause):
         return Reason.QUOTE_PENDING if situation.has.open_quote(situation.now) else Reason.QUOTE_REQUIRED
     account = situation.known_account
+    if is_lost(account.timezone):
+        return Reason.CHANGE_NOT_ALLOWED  # a purchase is final, and its first day is the account's
     if not account.payment_method_on_file:
         return Reason.PAYMENT_METHOD_REQUIRED
     if promise is Reason.PROMISE_INVALID:
         return promise
-    if isinstance(promise, PricePromise) and not promised.is_kept(promise, *_now(situation)):
-        return Reason.PRICE_CHANGED
-    if expected is not None and expected != full_price(situation.offer, account.licenses):
-        return Reason.PRICE_CHANGED
-    return None
+    changed = _broken(situation, promise) is not None
+    changed = changed or expected not in (None, full_price(situation.offer, account.licenses))
+    return Reason.PRICE_CHANGED if changed else None
+
+
+def _broken(situation: Situation, promise: Promised) -> PricePromise | None:
+    """Return a promise that does not hold any more."""
+    kept = not isinstance(promise, PricePromise) or promised.is_kept(promise, *_now(situation))
+    return None if kept or not isinstance(promise, PricePromise) else promise
 
 
 def _now(situation: Situation) -> tuple[Terms, AddOnState, datetime]:
@@ -258,23 +263,29 @@ def sentence(
             return _NO_ACCESS if barred else _WHO_MAY[action].format(add_on=add_on)
         case Reason.ALREADY_PURCHASED if situation.begins_on is not None:
             return f"Your account already has {add_on}: it begins on {situation.begins_on}."
+        case Reason.CHANGE_NOT_ALLOWED if action is Action.SUBSCRIBE_NOW:
+            zone = situation.known_account.timezone
+            return f"Your account's time zone, {zone}, is not known any more: correct it, then subscribe to {add_on}."
         case Reason.QUOTE_REQUIRED if isinstance(situation.offer, QuoteCause):
             why = _WHY_QUOTE[situation.offer].format(limit=situation.catalog.self_service_seat_limit)
             return f"{add_on} needs a quote, because {why}: request one from your account manager."
-        case Reason.PRICE_CHANGED if isinstance(promise, PricePromise) and not promised.is_kept(
-            promise, *_now(situation)
-        ):
-            why = promised.differences(promise, *_now(situation))
-            difference = _price_difference(situation, promised.promised_cycle(promise))
-            return (
-                f"The price promise for {add_on} does not hold any more, {why}. The price {difference}: "
-                "check it and subscribe again."
-            )
-        case Reason.PRICE_CHANGED if expected is not None:
-            return f"The price of {add_on} {_price_difference(situation, expected)}: check it and subscribe again."
+        case Reason.PRICE_CHANGED:
+            return _price_changed(situation, add_on, expected, _broken(situation, promise))
     trial, until = situation.has.trial, situation.has.granted_until
     trial_end = f"{trial.ends_at:%Y-%m-%d %H:%M} UTC" if trial else "its end"
     return SENTENCES[reason].format(add_on=add_on, trial_end=trial_end, granted_until=until)
+
+
+def _price_changed(situation: Situation, add_on: str, expected: Money | None, broken: PricePromise | None) -> str:
+    if broken is not None:
+        why = promised.differences(broken, *_now(situation))
+        difference = _price_difference(situation, promised.promised_cycle(broken))
+        return (
+            f"The price promise for {add_on} does not hold any more, {why}. The price {difference}: "
+            "check it and subscribe again."
+        )
+    shown = _price_difference(situation, expected) if expected is not None else "changed"
+    return f"The price of {add_on} {shown}: check it and subscribe again."
 
 
 def _price_difference(situation: Situation, expected: Money) -> str:

@@ -10,11 +10,37 @@ What stays true (`tests/entitlements/test_subscriptions.py`):
 """
 
 from datetime import date, datetime
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
 
 from contracts.cycles import cycle_containing, local_date, local_midnight
 from contracts.events import AddOnPurchased, Person, SubscriptionCanceled, SubscriptionModified, Terms
-from contracts.payload import Value
+from contracts.payload import TimeZoneName, Value
+
+_UTC: Final = "UTC"
+_KNOWN_ZONE: Final[TypeAdapter[str]] = TypeAdapter(TimeZoneName)
+
+
+@lru_cache(maxsize=1_024)
+def is_lost(timezone: str) -> bool:
+    """Whether this machine's zone data has no zone of that name, or none any more: it then counts as UTC."""
+    try:
+        _KNOWN_ZONE.validate_python(timezone)
+    except ValidationError:
+        return True
+    return False
+
+
+def zone_in_use(timezone: str) -> str:
+    """Return the zone by which days are counted where an account or its terms say `timezone`."""
+    return _UTC if is_lost(timezone) else timezone
+
+
+def day_in(timezone: str, now: datetime) -> date:
+    """Return the local date that counts in a zone, lost or not, at an aware instant."""
+    return local_date(now, zone_in_use(timezone))
 
 
 class Present(NamedTuple):
@@ -39,8 +65,9 @@ class Subscription(Value):
     """What was agreed: `terms` in force from `terms_from` on, and those announced for `next_from`.
 
     `licenses_from` is the day the latest change or the end was decided; the seats of all terms are those since then.
-    `ends_on` is the first local day without the add-on. `begins_at` is its first moment where that lay ahead as it was
-    sold, and None again once it is canceled before.
+    `ends_on` is the first local day without the add-on; where it is that of the first with it, no day was covered.
+    `begins_at` is its first moment where that lay ahead as it was sold, and None again once it is canceled before.
+    `free_from` is the first day that no earlier subscription of the add-on covers.
     """
 
     id: str
@@ -53,12 +80,13 @@ class Subscription(Value):
     next_from: date | None = None
     follows_account: bool = True
     ends_on: date | None = None
+    free_from: date | None = None
 
     @classmethod
-    def of(cls, event: AddOnPurchased) -> "Subscription":
-        """Begin a subscription on its first billed day."""
+    def of(cls, event: AddOnPurchased, before: "Subscription | None" = None) -> "Subscription":
+        """Begin a subscription on its first billed day; `before` is the add-on's last one."""
         day = event.effective_date
-        begins_at = local_midnight(day, event.terms.timezone)
+        begins_at = local_midnight(day, zone_in_use(event.terms.timezone))
         return cls(
             id=event.subscription_id,
             begins_on=day,
@@ -66,11 +94,12 @@ class Subscription(Value):
             terms=event.terms,
             terms_from=day,
             licenses_from=day,
+            free_from=before.covered_until if before is not None else None,
         )
 
     def at(self, now: datetime) -> Present:
         """Return what holds at an instant: before the first day what will hold then."""
-        return self._on(local_date(now, self.terms.timezone), now)
+        return self._on(day_in(self.terms.timezone, now), now)
 
     def _on(self, today: date, now: datetime | None = None) -> Present:
         day = max(today, self.terms_from, self.licenses_from)
@@ -80,7 +109,7 @@ class Subscription(Value):
             return Present(self.terms, self.terms_from, day, self.next_terms, self.next_from)
         if now is not None:
             # A zone further west may not have reached the day yet on which its terms take over.
-            day = max(self.next_from, self.licenses_from, local_date(now, self.next_terms.timezone))
+            day = max(self.next_from, self.licenses_from, day_in(self.next_terms.timezone, now))
         return _present(self.next_terms, self.next_from, day)
 
     def modified(self, event: SubscriptionModified) -> "Subscription":
@@ -99,6 +128,7 @@ class Subscription(Value):
             next_from=event.terms_from if announced else None,
             follows_account=event.follows_account,
             ends_on=self.ends_on,
+            free_from=self.free_from,
         )
 
     def ended(self, event: SubscriptionCanceled) -> "Subscription":
@@ -109,13 +139,29 @@ class Subscription(Value):
         changes = {"ends_on": event.effective_date, "licenses_from": day, "begins_at": begins_at}
         return self.model_copy(update=changes)
 
+    def last_end(self, now: datetime) -> date:
+        """Return the first day without it where it ends with what has begun: the end of the period.
+
+        It is the first day itself while that is ahead, so that nothing is used and nothing stays paid.
+        """
+        present = self.at(now)
+        lies_ahead = present.day == self.begins_on > day_in(self.terms.timezone, now)
+        return self.begins_on if lies_ahead else present.next_from
+
+    @property
+    def covered_until(self) -> date | None:
+        """The first day that neither it nor an earlier one covers; None where no day is covered, or it has no end."""
+        if self.ends_on is None or self.ends_on <= self.begins_on:
+            return self.free_from
+        return self.ends_on
+
     def has_begun(self, day: date) -> bool:
         """Whether its first billed day has come on the local date `day`."""
         return day >= self.begins_on
 
     def has_ended(self, day: date) -> bool:
-        """Whether it covers neither the local date `day` nor a later one."""
-        return self.ends_on is not None and day >= self.ends_on
+        """Whether neither it nor an earlier one covers the local date `day` or a later one."""
+        return self.ends_on is not None and day >= (self.covered_until or date.min)
 
 
 def _present(terms: Terms, terms_from: date, day: date) -> Present:

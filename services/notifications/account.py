@@ -57,7 +57,7 @@ class Held(Notice):
 class Telling(Value):
     """The requesters 1 … `upto` of an add-on hear `data`: what `actor` did `at` that moment.
 
-    `since`: only those whose latest request is later than that, as the others were answered then.
+    `since` is when requests were answered before: only those made after that are still open. None: never.
     """
 
     actor: str
@@ -111,9 +111,17 @@ class OwnersRow(Row):
 
 
 class AskedRow(Row):
-    """A member's latest request for an add-on: row `asked:<add-on>:<user id>`."""
+    """A member's latest request for an add-on: row `asked:<add-on>:<user id>`.
+
+    `follows` is the answer it came after, of which its own moment does not tell, as both have the same.
+    """
 
     request: digest.Request
+    follows: datetime | None = None
+
+    def is_open(self, since: datetime | None) -> bool:
+        """Whether it was made after the answer of that moment, None: no answer."""
+        return since is None or self.request.requested_at > since or self.follows == since
 
 
 class RequesterRow(Row):
@@ -138,6 +146,20 @@ def asked_row(event: FeatureRequested) -> str:
 def telling_about(document: NotifiedAccount, template: Template, add_on: str) -> Telling | None:
     """Return what those who asked for an add-on were last told by a template, or are being told."""
     return document.tellings.get(telling_key(template, add_on))
+
+
+def answered_at(document: NotifiedAccount, add_on: str, by: datetime | None = None) -> datetime | None:
+    """Return when the requests for an add-on were last answered, not later than `by`; None where they never were.
+
+    A purchase and a refusal answer the requests made so far, as they end a round of them in entitlements.
+    """
+    moments: list[datetime] = []
+    for template in _ANSWERS:
+        answer = telling_about(document, template, add_on)
+        if answer is not None:
+            known = answer.at if by is None or answer.at <= by else answer.since
+            moments += [known] if known is not None and (by is None or known <= by) else []
+    return max(moments, default=None)
 
 
 def telling_key(template: Template, add_on: str) -> str:
@@ -193,11 +215,15 @@ def with_request(state: Known, event: FeatureRequested) -> Known:
     )
     asked: AskedRow | None = state.row(asked_row(event))
     earlier = asked.request if asked else None
-    answers = (telling_about(state.document, template, add_on) for template in _ANSWERS)
-    is_news = all(answer is None or request.requested_at >= answer.at for answer in answers)
+    answered = answered_at(state.document, add_on)
+    is_news = answered is None or request.requested_at >= answered
     aggregate = digest.add(state.document.requests.get(add_on), request, earlier, is_news=is_news)
     state = with_aggregate(state, add_on, aggregate)
-    state = state.with_row(asked_row(event), AskedRow(request=digest.latest(earlier, request)))
+    latest = digest.latest(earlier, request)
+    follows = answered if latest.requested_at == answered else None
+    if asked is not None and asked.request.requested_at == latest.requested_at:
+        follows = asked.follows
+    state = state.with_row(asked_row(event), AskedRow(request=latest, follows=follows))
     if earlier is not None:
         return state
     return state.with_row(f"requester:{_escaped(add_on)}:{aggregate.people}", RequesterRow(user_id=person.user_id))

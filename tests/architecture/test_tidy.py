@@ -26,6 +26,8 @@ MONEY_MODULES = (
     "contracts/invoices.py",
     "services/billing/account.py",
     "services/billing/audit.py",
+    "services/billing/audit_base_plan.py",
+    "services/billing/base_plan.py",
     "services/billing/charges.py",
     "services/billing/credits.py",
     "services/billing/domain.py",

@@ -43,8 +43,11 @@ class Logged(Scenario[BillingAccount]):
             assert caused(self.decision), "a timer that is due has something to charge"
 
 
-def costs(story: Scenario[BillingAccount]) -> dict[tuple[str, str], tuple[int, int]]:
-    """Return what each subscription costs in each currency, and how many roundings of more seats are in it."""
+def costs(story: Scenario[BillingAccount], *others: str) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return what each subscription costs in each currency, and how many roundings of more seats are in it.
+
+    The base plan counts as one where `others` names it.
+    """
     minor: Counter[tuple[str, str]] = Counter()
     roundings: Counter[tuple[str, str]] = Counter()
     more: set[tuple[str, str]] = set()
@@ -52,7 +55,7 @@ def costs(story: Scenario[BillingAccount]) -> dict[tuple[str, str], tuple[int, i
         assert isinstance(invoice, InvoiceIssued)
         for line in invoice.lines:
             name = (line.subscription_id, invoice.currency)
-            if line.subscription_id == BASE_PLAN:
+            if line.subscription_id == BASE_PLAN and BASE_PLAN not in others:
                 continue
             minor[name] += line.amount.amount_minor
             if invoice.kind is InvoiceKind.ADJUSTMENT:

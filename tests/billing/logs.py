@@ -295,6 +295,6 @@ BROKEN: dict[str, tuple[Callable[[Log], Any], str, str]] = {
     "a part of the base plan": (
         lambda log: days(log, 3, 0, "2026-10-20", "2026-11-19"),
         BASE_PLAN,
-        "is not billed once and in full on 2026-10-20",
+        "is not billed from 2026-11-19 to 2026-11-20",
     ),
 }

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from contracts.accounts import BillingFrequency, Licenses
 from contracts.events import Terms
-from contracts.invoices import InvoiceIssued, ProrationRule
+from contracts.invoices import BASE_PLAN, InvoiceIssued, ProrationRule
 from contracts.money import Money
 from contracts.payload import Payload
 from services.billing.account import BillingAccount
 from services.billing.audit import audit
 from services.billing.domain import BillingDecider
+from tests.billing.bills import account_fact
 from tests.billing.entitled import Entitled
 from tests.billing.logged import costs
 from tests.billing.scenario import ACCOUNT, terms_of
@@ -96,6 +97,7 @@ def told(terms: Terms, wishes: list[Wish], start: date | None, after: int) -> To
 def played(decider: BillingDecider, said: Told, late: list[bool], *, timers_first: bool) -> Scenario[BillingAccount]:
     """Play what was said; what is late waits for the next that is not, while timers fire, or do not."""
     story: Scenario[BillingAccount] = Scenario(decider, ACCOUNT, START)
+    story.given(account_fact())
     waiting: list[Payload] = []
     for number, (at, event) in enumerate(said.events):
         waiting.append(event)
@@ -129,12 +131,12 @@ def test_the_money_is_what_it_is_in_time(
 ) -> None:
     """Timers first, events first and in time come to the same, but for a minor unit where added seats round alone."""
     said, decider = told(terms, wishes, start, after), BillingDecider(rule=rule)
-    in_time = costs(played(decider, said, [], timers_first=True))
+    in_time = costs(played(decider, said, [], timers_first=True), BASE_PLAN)
     for timers_first in (True, False):
         story = played(decider, said, [False, *late], timers_first=timers_first)
         issued = [event for event in story.events if isinstance(event, InvoiceIssued)]
-        assert audit(ACCOUNT, [event for _, event in said.events], issued, story.now) == []
-        paid = costs(story)
+        assert audit(ACCOUNT, [account_fact(), *(event for _, event in said.events)], issued, story.now) == []
+        paid = costs(story, BASE_PLAN)
         for each in paid.keys() | in_time.keys():
             (minor, rounded), (wanted, other) = paid.get(each, (0, 0)), in_time.get(each, (0, 0))
             assert abs(minor - wanted) <= rounded + other, each

@@ -116,6 +116,7 @@ def test_fewer_seats_are_credited_and_charged_anew() -> None:
     assert [line.credits for line in issued[0].lines] == ["acme-000002", "acme-000003", "acme-000004"]
     assert issued[0].lines[0].description == "analytics_plus, 1 Feb 2027 to 28 Feb 2027, 28 of 28 days charged anew"
     assert [invoice.invoice_number[-1] for invoice in issued] == ["5", "6", "7", "8"]
+    assert {invoice.due_date for invoice in issued} == {BACK.date()}
 
 
 def test_terms_of_the_last_second_of_a_year() -> None:

@@ -8,7 +8,6 @@ import pytest
 from deploy.addonflow import rebuild as rebuilding
 from deploy.addonflow.rebuild_store import FreshShard
 from tests.deploy.test_rebuild import (
-    SERVICES,
     bare_deployment,
     deployment,
     forget,
@@ -20,6 +19,7 @@ from tests.deploy.test_rebuild import (
     said,
 )
 from tests.e2e.observe import Deployment
+from tests.e2e.services import SERVICES
 from tests.e2e.test_refusals import refusal
 
 __all__ = ["bare_deployment", "deployment", "new_deployment"]  # fixtures

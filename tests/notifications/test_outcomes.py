@@ -232,7 +232,7 @@ def test_what_waits_is_bounded_by_the_catalog() -> None:
     """A year of the same notices without a reader weighs what the first of them weighed, but for changed figures."""
     scene = story().given(member("adam", "admin", active=False), member("olga", "owner", active=False))
     year = (trial_ends_soon(), trial_ends(), is_canceled(), *(event for event, _ in ANSWERS.values()))
-    scene.given(*year)
+    scene.given(*year, *year)
     before = scene.document_bytes
     for _ in range(50):
         scene.advance(7 * DAY).given(*year)

@@ -88,6 +88,11 @@ class Demo:
         """Every account that has a name, by name."""
         return sorted((each for each in self._accounts.values() if each.name), key=lambda each: each.name)
 
+    def name_of(self, account_id: str) -> str:
+        """Return what an account is called."""
+        account = self._accounts.get(account_id)
+        return account.name if account is not None else ""
+
     def find(self, account_id: str | None, user_id: str) -> Person | None:
         """Return a member by id."""
         account = self._accounts.get(account_id or "")

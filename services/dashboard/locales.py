@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal
 
 from contracts.money import Money, minor_unit_digits
@@ -50,7 +50,8 @@ class Formats:
         """Write an instant, in UTC and saying so; of a day, the day."""
         if not isinstance(when, datetime):
             return self.day(when)
-        return f"{format_datetime(when.astimezone(UTC), 'medium', tzinfo=UTC, locale=self.locale)} UTC"
+        day = format_date(when.astimezone(UTC).date(), "medium", locale=self.locale)
+        return f"{day}, {format_time(when.astimezone(UTC).time(), 'short', locale=self.locale)} UTC"
 
 
 def formats_for(accept_language: str, member_locale: str | None = None) -> Formats:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from contracts.catalog import Catalog
 from contracts.envelope import Envelope
 from contracts.payload import Payload
 from contracts.results import CommandResult
@@ -42,6 +43,7 @@ class Dashboard:
         self.authentication.check()
         self.allowance = Allowance(settings.requests_per_minute)
         self.demo = Demo(own.demo_keys, settings) if own.demo_keys is not None else None
+        self.catalog = Catalog.load(settings.catalog)
         self.client = Client(own)
         self.answers = Answers(own.answers_max, own.waiting_max)
         self.changes = Changes(own.streams_max)

@@ -45,6 +45,11 @@ class DashboardSettings(BaseSettings):
     waiting_max: Annotated[int, Field(ge=1, description="Clicks that wait for an answer at the same time.")] = 2_000
     streams_max: Annotated[int, Field(ge=1, description="Pages that are kept up to date at the same time.")] = 2_000
 
+    @field_validator("demo_keys", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, text: object) -> object:
+        return text or None
+
     @field_validator("entitlements_url", "billing_url", "notifications_url", "public_url")
     @classmethod
     def _no_trailing_slash(cls, url: str) -> str:

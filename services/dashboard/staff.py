@@ -11,6 +11,7 @@ from services.dashboard.client import attempt
 from services.dashboard.commands import FormError, id_of, is_id
 from services.dashboard.log import LogAway
 from services.dashboard.orders import carry_out, outcome_of
+from services.dashboard.shapes import Entitlements
 from services.dashboard.staff_orders import ORDERS, staff_command
 from services.dashboard.standing import standing_of
 from services.dashboard.visits import Visit, go, page
@@ -42,15 +43,23 @@ async def account(visit: Visit) -> Response:
         return visit.page("find.html", HTTPStatus.NOT_FOUND, said=text)
     listed = await attempt(visit.desk.client.invoices(account_id, visit.token))
     access = await attempt(visit.desk.client.entitlements(account_id, visit.token))
+    add_ons = dict.fromkeys([*visit.desk.catalog.add_ons, *standing.add_ons])
     return visit.page(
         "account.html",
         account_id=account_id,
         standing=standing,
+        held=[(each, name_of(visit, each), standing.held(each)) for each in add_ons],
         listed=listed,
-        access=access,
+        access={each.add_on: each for each in access.entitlements} if isinstance(access, Entitlements) else None,
         kinds=KINDS,
         order_at=order_at,
     )
+
+
+def name_of(visit: Visit, add_on: str) -> str:
+    """Return what the catalog calls an add-on."""
+    found = visit.desk.catalog.add_ons.get(add_on)
+    return found.name if found is not None else add_on
 
 
 def order_at(account_id: str, order: str, **about: str) -> str:

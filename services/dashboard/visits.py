@@ -66,6 +66,11 @@ class Visit:
         return self.caller
 
     @property
+    def account_name(self) -> str:
+        """What the member's account is called, as far as that is known here."""
+        return (self.desk.demo.name_of(self.account_id) if self.desk.demo is not None else "") or self.account_id
+
+    @property
     def is_staff(self) -> bool:
         """Whether it is the vendor's staff."""
         return self.caller is not None and self.caller.kind is Kind.STAFF

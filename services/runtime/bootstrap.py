@@ -19,7 +19,6 @@ import uvicorn
 from aiokafka.errors import IllegalStateError
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
-from redis.asyncio import BlockingConnectionPool, Redis
 
 from contracts.topics import READERS, TOPICS
 from services.runtime import functions
@@ -42,7 +41,7 @@ from services.runtime.redis_check import check_redis
 from services.runtime.relay import Relay
 from services.runtime.settings import Settings
 from services.runtime.shards import Shards
-from services.runtime.store import Store
+from services.runtime.store import Store, connect_redis
 from services.runtime.subscription import Subscribe, Subscription, make_broker
 from services.runtime.timers import Timers
 from services.runtime.virtual_clock import VirtualClock, check_clock
@@ -53,7 +52,6 @@ EXIT_DEFECT = 70  # EX_SOFTWARE
 _STOP_SECONDS_MAX = 10
 _STREAMS_END_SECONDS = 2
 _GC_ALLOCATIONS = 100_000  # a batch makes tens of thousands of objects that reference counting frees
-_REDIS_CONNECTIONS_MAX = 32
 _CLOCK_POLL_SECONDS = 0.02
 
 
@@ -276,18 +274,6 @@ class _Server(uvicorn.Server):
         """Stop serving."""
         self._on_signal()
         super().handle_exit(sig, frame)
-
-
-def connect_redis(settings: Settings) -> Redis:
-    """Return a client for the configured Redis; no connection is made before the first call."""
-    pool = BlockingConnectionPool.from_url(
-        settings.redis_url,
-        max_connections=_REDIS_CONNECTIONS_MAX,
-        timeout=settings.redis_timeout_seconds,
-        socket_timeout=settings.redis_timeout_seconds,
-        socket_connect_timeout=settings.redis_timeout_seconds,
-    )
-    return Redis.from_pool(pool)
 
 
 def main(build: Callable[[Settings], Process]) -> int:

@@ -29,7 +29,10 @@ def facts_of(events: Iterable[Payload]) -> list[AccountUpdated]:
 def base_plan_sentences(
     charges: Sequence[Charge], spans: Sequence[Span], facts: Sequence[AccountUpdated], now: datetime
 ) -> Iterator[str]:
-    """Say what is wrong with what was charged for the base plan, given when the account had add-ons."""
+    """Say what is wrong with what was charged for the base plan, given when the account had add-ons.
+
+    It may have begun by any of them: one that was sold later for earlier days, or ended since, does not reach back.
+    """
     kept = sorted((each for each in charges if each.until > each.first), key=lambda charge: charge.first)
     for each in charges:
         yield from each.wrong_credits()
@@ -66,7 +69,8 @@ def _gaps(
     billed_the_same = {(fact.billing, fact.timezone) for fact in facts}
     if len(billed_the_same) == 1:
         first = _first_day(facts[0], spans)
-        if charges and first is not None and charges[0].first != first:
+        begins = {_cycle(facts[0], each)[1] for each, _ in spans}
+        if charges and first is not None and charges[0].first not in begins:
             yield f"is billed from {charges[0].first} on, instead of {first}"
         if not charges and first is not None and local_midnight(first, facts[0].timezone) <= now:
             yield f"is not billed since {first}"

@@ -30,7 +30,8 @@ class PurchaseAddOn(UserCommand):
     """Subscribe now, at list price.
 
     `expected` is the full price of one billing cycle (unit price x seats) that the buyer was shown: when it is not the
-    price now, the command is refused with `price_changed`. `price_promise` is a signed promise of billing's preview.
+    price now, the command is refused with `price_changed`. `price_promise` is a signed promise of billing's preview
+    (`contracts.promises`): the purchase is charged exactly that, or refused with `promise_invalid` or `price_changed`.
     """
 
     ce_type: ClassVar[str] = "addons.PurchaseAddOn.v1"

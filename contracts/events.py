@@ -5,7 +5,7 @@ yesterday's purchase.
 """
 
 from datetime import date
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,7 +13,11 @@ from contracts.accounts import BillingFrequency, Licenses
 from contracts.backoffice import Staff
 from contracts.commands import Cadence
 from contracts.money import Money
-from contracts.payload import AddOnId, CurrencyCode, Instant, Note, Payload, TimeZoneName, UserId, Value
+from contracts.payload import AddOnId, CurrencyCode, Instant, Note, Payload, UserId, Value
+
+NoticeAt = Annotated[
+    Instant, Field(description="when TrialEndingSoon is due; the same as `ends_at` where there is to be none")
+]
 
 
 class Person(Value):
@@ -25,7 +29,7 @@ class Person(Value):
 
 
 class QuoteRequested(Payload):
-    """An Owner asked for an offer; the quote is open until the back office answers."""
+    """An Owner asked for an offer; the quote is open until the back office answers, at most until `expires_at`."""
 
     ce_type: ClassVar[str] = "addons.QuoteRequested.v1"
 
@@ -35,6 +39,7 @@ class QuoteRequested(Payload):
     requested_at: Instant
     licenses: Licenses
     note: Note | None = None
+    expires_at: Annotated[Instant, Field(description="first moment at which it can be answered no more")] | None = None
 
 
 class QuoteDeclined(Payload):
@@ -69,6 +74,7 @@ class TrialStarted(Payload):
     started_by: Person
     started_at: Instant
     ends_at: Instant
+    notice_at: NoticeAt | None = None
 
 
 class TrialEndingSoon(Payload):
@@ -79,6 +85,7 @@ class TrialEndingSoon(Payload):
     add_on: AddOnId
     started_by: Person
     ends_at: Instant
+    after_trial: Annotated[str, Field(description="what comes then: lapse, or convert: it is bought")] | None = None
 
 
 class TrialExtended(Payload):
@@ -90,6 +97,7 @@ class TrialExtended(Payload):
     ends_at: Instant
     extended_at: Instant
     by: Staff
+    notice_at: NoticeAt | None = None
 
 
 class TrialEnded(Payload):
@@ -116,21 +124,37 @@ class FeatureRequested(Payload):
 
 
 class Terms(Value):
-    """Everything the price of a subscription depends on, as agreed at the purchase."""
+    """Everything the price of a subscription depends on, as agreed at the purchase.
+
+    The zone was known when it was agreed on; what was agreed stays legible where zone data has lost it since.
+    """
 
     price_version: str
     unit_price: Money
     frequency: BillingFrequency
     licenses: Licenses
     currency: CurrencyCode
-    timezone: TimeZoneName
+    timezone: Annotated[str, Field(max_length=64, description="IANA time zone name.")]
     cycle_anchor: date
+
+
+class PromisedPrice(Value):
+    """What a price promise fixed beside terms and first day: its moment, how a part of a cycle counts, and the amount.
+
+    The amount is what the three come to; it is here to be compared.
+    """
+
+    promised_at: Instant
+    rule: Literal["day", "second", "fixed_30"]
+    amount: Money
 
 
 class AddOnPurchased(Payload):
     """A subscription began. `effective_date` is the first billed day, in the account's zone.
 
-    A trial that converts and a quote that is activated name the member who started it or asked for it.
+    A trial that converts and a quote that is activated name the member who started it or asked for it. A purchase with
+    a price promise is charged exactly that: `effective_date` and `terms` are the promise's, `promised` is what else the
+    charge depends on, and `promise` the token itself. Its day may be the one before the purchase.
     """
 
     ce_type: ClassVar[str] = "addons.AddOnPurchased.v1"
@@ -143,6 +167,7 @@ class AddOnPurchased(Payload):
     terms: Terms
     origin: Annotated[str, Field(description="self_service, quote or trial")]
     promise: str | None = None
+    promised: PromisedPrice | None = None
     quote_id: str | None = None
     reference: str | None = None
     by: Staff | None = None

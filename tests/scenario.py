@@ -60,6 +60,12 @@ class Scenario(Generic[D]):
         """How much the stored document weighs."""
         return len(self._document or b"")
 
+    def rewrite(self, old: str, new: str) -> Self:
+        """Have other text in what is stored of the account, as an earlier release or another machine left it there."""
+        self._document = (self._document or b"").replace(old.encode(), new.encode())
+        assert new.encode() in self._document
+        return self
+
     def row(self, name: str) -> Any:
         """Read a stored row, or None."""
         text = self._rows.get(name)

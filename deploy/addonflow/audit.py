@@ -1,6 +1,6 @@
 """`addonflow audit`: whether everybody is charged what was sold, and billing's state says what its log says.
 
-    per shard: read the logs ─▶ per account: services.billing.audit over events and invoices
+    per shard: read the logs ─▶ per account: services.billing.audit over events, facts and invoices
                                              the fold of billing's history == what is stored in Redis
 
 An account that differs from its stored state while billing runs may have been caught between log and state, so a shard
@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.text import Text
 
+from contracts.accounts import AccountUpdated
 from contracts.events import AddOnPurchased
 from contracts.invoices import InvoiceIssued
 from contracts.payload import Payload
@@ -27,8 +28,8 @@ from deploy.addonflow.history import Logs, ShardHistory, logs
 from deploy.addonflow.rebuild_compare import LiveShard
 from deploy.addonflow.rebuild_shard import process_of, shard_fold
 from deploy.addonflow.rest import reach_redis
-from services.billing.audit import Finding
 from services.billing.audit import audit as audit_account
+from services.billing.ledger import Finding
 from services.runtime.delivery import Delivery
 from services.runtime.settings import Settings
 from services.runtime.telling import Difference, told_in_order
@@ -123,13 +124,16 @@ def _audit(account_id: str, history: ShardHistory, now: datetime, report: Report
         for each in in_sequence(history.deliveries(account_id))
         if each.topic is EVENTS and isinstance(each.message, Payload)
     ]
+    facts = [each.message for each in history.deliveries(account_id) if isinstance(each.message, AccountUpdated)]
     told, _ = told_in_order(account_id, history.said(account_id))
     invoices = [one.payload for each in told for one in each.said if isinstance(one.payload, InvoiceIssued)]
     report.accounts += 1
     report.subscriptions += sum(isinstance(event, AddOnPurchased) for event in events)
     report.invoices += len(invoices)
     report.lines += sum(len(invoice.lines) for invoice in invoices)
-    report.findings += [(account_id, finding) for finding in audit_account(account_id, events, invoices, now)]
+    report.findings += [
+        (account_id, finding) for finding in audit_account(account_id, [*facts, *events], invoices, now)
+    ]
 
 
 def in_sequence(deliveries: list[Delivery]) -> list[Delivery]:

@@ -22,6 +22,7 @@ from services.runtime.settings import Settings
 
 PARTITIONS = 4
 DIGEST_DELAY_SECONDS = 2
+_SEE_IT = "\nTo click through it: [bold]make up[/], then open http://127.0.0.1:18080 and be anybody you like."
 STEP_SECONDS = 15
 
 
@@ -94,6 +95,7 @@ async def demonstrate(console: Console) -> int:
             if status:
                 _show_logs(running.services, console)
     console.print(f"{asyncio.get_running_loop().time() - started:.1f} s in all")
+    console.print(_SEE_IT, highlight=False)
     return status
 
 

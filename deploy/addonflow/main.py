@@ -26,17 +26,26 @@ app.command()(token)
 
 
 class Service(StrEnum):
-    """What `run` runs."""
+    """The services, each with its own state."""
 
     ENTITLEMENTS = "entitlements"
     BILLING = "billing"
     NOTIFICATIONS = "notifications"
 
 
+class Process(StrEnum):
+    """What `run` runs: a service, or the dashboard."""
+
+    ENTITLEMENTS = "entitlements"
+    BILLING = "billing"
+    NOTIFICATIONS = "notifications"
+    DASHBOARD = "dashboard"
+
+
 @app.command()
-def run(service: Annotated[Service, typer.Argument(help="Which service.")]) -> None:
-    """Run one service against the configured Kafka and Redis (ADDONFLOW_… variables), until it is told to stop."""
-    raise typer.Exit(importlib.import_module(f"services.{service}.app").main())
+def run(process: Annotated[Process, typer.Argument(metavar="SERVICE", help="Which one.")]) -> None:
+    """Run a service or the dashboard against the configured servers (ADDONFLOW_… variables), until told to stop."""
+    raise typer.Exit(importlib.import_module(f"services.{process}.app").main())
 
 
 @topics_app.command("create")
@@ -178,14 +187,28 @@ def audit(kafka: Kafka = None, redis: RedisUrl = None) -> None:
 
 
 @app.command()
+def people(kafka: Kafka = None) -> None:
+    """State the accounts Cedar and Birch and their people, to try things out. Stating them again changes nothing."""
+    from deploy.addonflow.people import introduce
+
+    async def work() -> int:
+        typer.echo(f"{await introduce(settings_of(kafka), wait_seconds=10)} facts stated of cedar and birch")
+        return 0
+
+    run_to_end(work())
+
+
+@app.command()
 def up(
     data: Annotated[Path, typer.Option(help="Folder of the state and the logs.")] = Path(".addonflow"),
     kafka_port: Annotated[int, typer.Option(min=1, max=65_535)] = 19_092,
     redis_port: Annotated[int, typer.Option(min=1, max=65_535)] = 16_379,
     http_port: Annotated[int, typer.Option(min=1, max=65_533, help="The first of three.")] = 18_081,
+    dashboard_port: Annotated[int, typer.Option(min=1, max=65_535)] = 18_080,
     virtual_clock: Annotated[
         bool, typer.Option("--virtual-clock", help="Time stands still until `addonflow clock` moves it.")
     ] = False,
+    people: Annotated[bool, typer.Option(help="Introduce the accounts Cedar and Birch, to try things out.")] = True,
 ) -> None:
     """Run everything on this machine without Docker until Ctrl-C; the state is kept in a folder."""
     from deploy.addonflow.stack import Ports
@@ -197,7 +220,8 @@ def up(
     async def work() -> int:
         settings = settings_of()
         settings = settings.model_copy(update={"virtual_clock": settings.virtual_clock or virtual_clock})
-        return await keep_running(data.resolve(), Ports(kafka_port, redis_port, services), settings, console)
+        ports = Ports(kafka_port, redis_port, services, dashboard_port)
+        return await keep_running(data.resolve(), ports, settings, console, people=people)
 
     run_to_end(work())
 

@@ -1,6 +1,10 @@
 """`addonflow rebuild <service>`: a service's state in Redis, made again from the topics alone.
 
-    refuse while the service runs ─▶ per shard: read, fold, write beside, compare ─▶ offsets ─▶ per shard: switch
+    refuse while the service runs ─▶ per shard: read, fold, write beside, compare ─▶ per shard: switch ─▶ offsets
+
+While it switches a mark stands in Redis: the service does not start, and a rebuild that was interrupted is done again
+from the start, without comparing what is there. The mark goes when the offsets are set, so that what is recognised and
+what is read again always belong together.
 
 Nothing is emitted: the outbox begins empty (but for what the log lacks of a decision that it has a part of), and the
 relay knows where the logs end. The group's offsets go back to the first input that was not handled. What the service
@@ -10,6 +14,7 @@ Memory: the records of one shard. Cost: reads what the service reads and says on
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from redis.asyncio import Redis
 from rich.console import Console
@@ -23,7 +28,8 @@ from deploy.addonflow.rest import reach_redis
 from services.runtime.bootstrap import Process
 from services.runtime.clock import SystemClock, to_milliseconds
 from services.runtime.inputs import Place
-from services.runtime.redis_check import check_redis
+from services.runtime.keys import deployment_key
+from services.runtime.redis_check import check_redis, switching_field
 from services.runtime.settings import Settings
 from services.runtime.virtual_clock import time_of
 
@@ -48,10 +54,12 @@ class _Rebuild:
         self._settings = settings
         self._service = service
         self._redis = redis
+        self._deployment: Any = redis  # its annotations cover decoded replies too; ours are bytes
         self._log = log
         self._console = console
         self._process: Process = process_of(service, settings)
         self._totals = _Totals()
+        self._interrupted = False
         self._fresh = [
             FreshShard(redis, settings.namespace, service, shard, settings.inbox_retention_ms)
             for shard in range(settings.partitions)
@@ -60,6 +68,8 @@ class _Rebuild:
     async def run(self, *, force: bool) -> int:
         """Rebuild and switch (0), or say what differs and leave all as it was (1)."""
         await refuse_members(self._log.admin, self._settings, self._service)
+        key, mark = deployment_key(self._settings.namespace), switching_field(self._service)
+        self._interrupted = bool(await self._deployment.hexists(key, mark))
         for shard in range(self._settings.partitions):
             await self._rebuild(shard)
         if not self._may_switch(force=force):
@@ -67,8 +77,11 @@ class _Rebuild:
                 await fresh.clear()
             return 1
         await refuse_members(self._log.admin, self._settings, self._service)
-        await self._set_offsets()
+        await self._deployment.hset(key, mark, "1")
         await self._switch()
+        await self._set_offsets()
+        await self._deployment.hdel(key, mark)
+        self._conclude()
         return 0
 
     async def _rebuild(self, shard: int) -> None:
@@ -109,7 +122,7 @@ class _Rebuild:
                 totals.resume[place] = min(offset, totals.resume.get(place, offset))
 
     async def _live(self, shard: int) -> LiveShard | None:
-        if not await self._fresh[shard].is_there():
+        if self._interrupted or not await self._fresh[shard].is_there():
             return None
         self._totals.live_shards += 1
         return LiveShard(self._redis, self._settings.namespace, self._service, shard, self._process.decider)
@@ -139,6 +152,8 @@ class _Rebuild:
             removed, put = await fresh.switch()
             if removed or put:
                 self._console.print(f"shard {shard}: {removed} keys removed, {put} put in their place", highlight=False)
+
+    def _conclude(self) -> None:
         waiting = self._totals.unpublished
         published = f"{waiting} records that the log lacks will be published" if waiting else "nothing to publish"
         self._console.print(f"{self._service} is rebuilt and may be started; {published}", highlight=False)

@@ -47,8 +47,9 @@ async def _described(admin: AIOKafkaAdminClient, group: str) -> list[Any]:
 async def read_up_to(
     admin: AIOKafkaAdminClient, settings: Settings, service: str, partitions: list[TopicPartition]
 ) -> Mapping[TopicPartition, int]:
-    """Return up to where the service has read each partition; 0 where that is not kept."""
-    return await connections.committed(admin, group_of(settings, service), partitions)
+    """Return up to where the service has read each partition; those are left out of which nothing is kept."""
+    found = await admin.list_consumer_group_offsets(group_of(settings, service), partitions=partitions)
+    return {partition: mark.offset for partition, mark in found.items() if mark.offset >= 0}
 
 
 async def read_from(settings: Settings, service: str, offsets: Mapping[TopicPartition, int]) -> None:

@@ -50,7 +50,10 @@ class Differences:
 
 @dataclass(slots=True)
 class ShardFold:
-    """The fold of a shard. `handled`: up to where the service's group has read; `until`: the time now."""
+    """The fold of a shard. `handled`: up to where the service's group has read; `until`: the time now.
+
+    Where the group has lost its offsets all is taken for read: what says nothing is folded, all else is handled anew.
+    """
 
     process: Process
     history: ShardHistory
@@ -60,7 +63,7 @@ class ShardFold:
     def account(self, account_id: str) -> Rebuilt[Any]:
         """Fold one account."""
         process, history = self.process, self.history
-        folding = Rebuilding(process.decider, process.answer, account_id, self.handled, self.until)
+        folding = Rebuilding(process.decider, process.answer, account_id, self.handled or self.history.ends, self.until)
         return folding.fold(history.deliveries(account_id), history.said(account_id))
 
     def pages(self) -> Iterator[list[Rebuilt[Any]]]:
@@ -103,4 +106,6 @@ async def shard_fold(process: Process, log: Logs, shard: int, until: datetime) -
     history = await log.shard(process.service, shard)
     partitions = {place: log.partition(place) for place in history.ends}
     marks = await read_up_to(log.admin, process.settings, process.service, list(partitions.values()))
-    return ShardFold(process, history, {place: marks.get(each, 0) for place, each in partitions.items()}, until)
+    return ShardFold(
+        process, history, {place: marks[each] for place, each in partitions.items() if each in marks}, until
+    )

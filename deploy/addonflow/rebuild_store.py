@@ -107,7 +107,8 @@ class FreshShard:
     async def switch(self) -> tuple[int, int]:
         """Put the rebuilt keys in the place of what is there; return how many were removed and how many put there.
 
-        Not atomic as a whole: no process of the service may run. Interrupted, a rebuild from the start puts it right.
+        Not atomic as a whole: no process of the service may run. Interrupted, a rebuild from the start puts it right,
+        if it does not compare what is left here with the log.
         """
         removed = renamed = 0
         async for keys in self._scan(fresh=False):

@@ -1,4 +1,4 @@
-"""A whole deployment on this machine: embedded broker and Valkey, the topics, and the three services.
+"""A whole deployment on this machine: embedded broker and Valkey, the topics, the three services and the dashboard.
 
 Starts in the order of need and stops in the reverse: services first, so that they can publish what is committed.
 Everything it writes is below one folder: `valkey/` the state, `logs/` what every process printed, `keys/` a development
@@ -23,6 +23,7 @@ from services.runtime.settings import Settings
 from services.runtime.virtual_clock import move_clock
 
 READY_SECONDS = 60
+DASHBOARD = "dashboard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,13 @@ class Ports:
     kafka: int
     redis: int
     services: Mapping[str, int]
+    dashboard: int | None = None  # without one, none is started
 
     @classmethod
-    def free(cls) -> "Ports":
+    def free(cls, *, dashboard: bool = False) -> "Ports":
         """Choose ports that nothing listens on."""
-        kafka, redis, *services = free_ports(2 + len(READERS))
-        return cls(kafka, redis, dict(zip(READERS, services, strict=True)))
+        kafka, redis, page, *services = free_ports(3 + len(READERS))
+        return cls(kafka, redis, dict(zip(READERS, services, strict=True)), page if dashboard else None)
 
 
 @dataclass(slots=True)
@@ -63,15 +65,33 @@ class Stack:
 
 
 def environment(ports: Ports, service: str, extra: Mapping[str, str], *, virtual_clock: bool) -> dict[str, str]:
-    """Return the variables of one service: `extra` first, so that addresses are always the stack's own."""
+    """Return the variables of one process: `extra` first, so that addresses are always the stack's own."""
+    port = ports.dashboard if service == DASHBOARD else ports.services[service]
     return {
         **extra,
         "ADDONFLOW_KAFKA_BOOTSTRAP": f"{HOST}:{ports.kafka}",
         "ADDONFLOW_KAFKA_IDEMPOTENCE": "false",  # the embedded broker has no idempotent producer
         "ADDONFLOW_REDIS_URL": f"redis://{HOST}:{ports.redis}/0",
         "ADDONFLOW_HTTP_HOST": HOST,
-        "ADDONFLOW_HTTP_PORT": str(ports.services[service]),
+        "ADDONFLOW_HTTP_PORT": str(port),
         "ADDONFLOW_VIRTUAL_CLOCK": str(virtual_clock).lower(),
+    }
+
+
+def trust_in(keys: KeyFolder) -> dict[str, str]:
+    """Return the variables by which every process takes the tokens and promises of these keys."""
+    return {"ADDONFLOW_TOKEN_JWKS": str(keys.jwks), "ADDONFLOW_PROMISE_KEYS": str(keys.promise_secret)}
+
+
+def dashboard_environment(ports: Ports, keys: KeyFolder) -> dict[str, str]:
+    """Return the variables that only the dashboard has: where the services are, and that anybody may be anyone."""
+    services = {
+        f"ADDONFLOW_DASHBOARD_{name.upper()}_URL": f"http://{HOST}:{port}" for name, port in ports.services.items()
+    }
+    return services | {
+        "ADDONFLOW_DASHBOARD_PUBLIC_URL": f"http://{HOST}:{ports.dashboard}",
+        "ADDONFLOW_DASHBOARD_SECRET_FILE": str(keys.dashboard_secret),
+        "ADDONFLOW_DASHBOARD_DEMO_KEYS": str(keys.folder),
     }
 
 
@@ -108,12 +128,17 @@ async def running(
         if begins is not None:
             async with reach_redis(stack.settings) as redis:
                 await move_clock(redis, stack.settings.namespace, begins)
-        report("starting entitlements, billing and notifications")
+        report("starting entitlements, billing and notifications" + (", and the dashboard" if ports.dashboard else ""))
         for service in READERS:
-            given = {"ADDONFLOW_TOKEN_JWKS": str(keys.jwks), **extra}
+            given = {**trust_in(keys), **extra}
             variables = environment(ports, service, given, virtual_clock=settings.virtual_clock)
             stack.services.append(await start_service(service, variables, stack.logs))
-        await asyncio.gather(*(_until_ready(child, ports.services[child.name]) for child in stack.services))
+        if ports.dashboard is not None:
+            given = {**trust_in(keys), **dashboard_environment(ports, keys), **extra}
+            variables = environment(ports, DASHBOARD, given, virtual_clock=settings.virtual_clock)
+            stack.services.append(await start_service(DASHBOARD, variables, stack.logs))
+        listening = {**ports.services, DASHBOARD: ports.dashboard or 0}
+        await asyncio.gather(*(_until_ready(child, listening[child.name]) for child in stack.services))
         yield stack
     finally:
         stopping = asyncio.create_task(stack.stop())

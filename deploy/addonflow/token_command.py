@@ -16,7 +16,7 @@ Folder = Annotated[
 
 
 def keys(folder: Folder = DEFAULT_FOLDER) -> None:
-    """Make a development key, its public key set and the dashboard's secret. What is there is kept."""
+    """Make a development key, its public key set and the secrets of dashboard and promises. What is there is kept."""
     try:
         made = KeyFolder(folder).make()
     except ConfigurationError as error:
@@ -24,6 +24,7 @@ def keys(folder: Folder = DEFAULT_FOLDER) -> None:
     for path in made:
         typer.echo(f"made {path}")
     typer.echo(f"services check tokens with ADDONFLOW_TOKEN_JWKS={KeyFolder(folder).jwks}")
+    typer.echo(f"billing and entitlements share ADDONFLOW_PROMISE_KEYS={KeyFolder(folder).promise_secret}")
 
 
 def token(

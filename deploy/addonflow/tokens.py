@@ -3,6 +3,7 @@
     <folder>/private/signing-key.json   the Ed25519 key (JWK), for its owner only; who has it can be anybody
     <folder>/private/dashboard-secret   what the dashboard signs its sessions with
     <folder>/public/jwks.json           the public half, for ADDONFLOW_TOKEN_JWKS of the services
+    <folder>/promises/secret            what billing signs price promises with, for ADDONFLOW_PROMISE_KEYS
 
 What is there is kept: tokens outlive a second `addonflow keys`.
 """
@@ -56,6 +57,16 @@ class KeyFolder:
         return self.private / "dashboard-secret"
 
     @property
+    def promise_secret(self) -> Path:
+        """The secret of price promises, which billing and entitlements share."""
+        return self.folder / "promises" / "secret"
+
+    @property
+    def secrets(self) -> tuple[Path, ...]:
+        """Every file that must stay its owner's."""
+        return (self.signing_key, self.dashboard_secret, self.promise_secret)
+
+    @property
     def jwks(self) -> Path:
         """The key set that services check tokens with."""
         return self.folder / "public" / "jwks.json"
@@ -65,13 +76,15 @@ class KeyFolder:
         new = []
         try:
             self.private.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.promise_secret.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.jwks.parent.mkdir(parents=True, exist_ok=True)
             if not self.signing_key.exists():
                 _write(self.signing_key, json.dumps(_new_key()), 0o600)
                 new.append(self.signing_key)
-            if not self.dashboard_secret.exists():
-                _write(self.dashboard_secret, secrets.token_urlsafe(_SECRET_BYTES), 0o600)
-                new.append(self.dashboard_secret)
+            for path in (self.dashboard_secret, self.promise_secret):
+                if not path.exists():
+                    _write(path, secrets.token_urlsafe(_SECRET_BYTES), 0o600)
+                    new.append(path)
             public = json.dumps({"keys": [_public(self._key())]}, indent=1)
             if not self.jwks.exists() or self.jwks.read_text("utf-8") != public:
                 _write(self.jwks, public, 0o644)

@@ -11,18 +11,23 @@ from rich.console import Console
 
 from deploy.addonflow import stack
 from deploy.addonflow.embedded import HOST, require_servers
+from deploy.addonflow.people import introduce
 from deploy.addonflow.processes import first_to_end, refuse_busy_port
 from deploy.addonflow.stack import Ports, Stack
 from services.runtime.errors import ConfigurationError
 from services.runtime.settings import Settings
 
 EXIT_CHILD_ENDED = 70  # EX_SOFTWARE of sysexits.h
+_INTRODUCE_SECONDS = 20
 _LONGEST_DAY_SECONDS = 25 * 3_600  # from one 09:00 to the next where clocks are put back
 _MOVE_THE_CLOCK = "addonflow clock show\n  addonflow clock advance 31d"
 
 
-async def keep_running(folder: Path, ports: Ports, settings: Settings, console: Console) -> int:
-    """Run a deployment until SIGINT or SIGTERM (0), or until a part of it ends by itself (EXIT_CHILD_ENDED)."""
+async def keep_running(folder: Path, ports: Ports, settings: Settings, console: Console, *, people: bool) -> int:
+    """Run a deployment until SIGINT or SIGTERM (0), or until a part of it ends by itself (EXIT_CHILD_ENDED).
+
+    `people`: introduce accounts for trying things out.
+    """
     task = asyncio.current_task()
     if task is not None:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -32,6 +37,8 @@ async def keep_running(folder: Path, ports: Ports, settings: Settings, console: 
     try:
         with _sole_user_of(folder):
             async with stack.running(folder, ports, settings, stack.given_settings(), console.print) as running:
+                if people:
+                    await introduce(running.settings, _INTRODUCE_SECONDS)
                 _introduce(running, folder, console)
                 child = await first_to_end(running.children)
                 console.print(f"[bold red]{child.name} ended by itself[/]; its last lines ({child.log}):")
@@ -45,6 +52,8 @@ async def keep_running(folder: Path, ports: Ports, settings: Settings, console: 
 async def _refuse_busy_ports(ports: Ports) -> None:
     await refuse_busy_port("Kafka", ports.kafka, "--kafka-port")
     await refuse_busy_port("Redis", ports.redis, "--redis-port")
+    if ports.dashboard is not None:
+        await refuse_busy_port(stack.DASHBOARD, ports.dashboard, "--dashboard-port")
     for service, port in ports.services.items():
         await refuse_busy_port(service, port, "--http-port")
 
@@ -74,6 +83,8 @@ def _introduce(running: Stack, folder: Path, console: Console) -> None:
         f"""
 [bold green]addonflow is up.[/] State and logs are in {folder}; Ctrl-C stops everything.
 
+  [bold]dashboard http://{HOST}:{running.ports.dashboard}[/] (be anybody of Cedar or Birch, or of the vendor's staff)
+
   Kafka    {kafka}
   Redis    {running.settings.redis_url}
   health   {health}
@@ -83,9 +94,9 @@ In another terminal:
 
   export ADDONFLOW_KAFKA_BOOTSTRAP={kafka} ADDONFLOW_REDIS_URL={running.settings.redis_url}
   addonflow watch --from-start
-  addonflow send PurchaseAddOn account_id=acme user_id=olivia add_on=analytics_plus --wait
+  addonflow send PurchaseAddOn account_id=cedar user_id=olivia add_on=analytics_plus --wait
   {_MOVE_THE_CLOCK if running.settings.virtual_clock else story}
-  addonflow token --account acme --user olivia --keys {running.keys.folder}
+  addonflow token --account cedar --user olivia --keys {running.keys.folder}
   addonflow doctor
 """,
         highlight=False,

@@ -129,6 +129,11 @@ def check(seen: Sequence[Seen]) -> list[Money]:
     refused = [each for each in seen if each.type in REFUSALS]
     if refused:
         raise YearError(f"refused: {essence(refused[0])}")
+    first: dict[tuple[str, str], Seen] = {}
+    for each in seen:
+        same = first.setdefault((each.attributes["ce_source"], each.id), each)
+        if (same.topic, same.account_id, same.sequence) != (each.topic, each.account_id, each.sequence):
+            raise YearError(f"two records have one id: {essence(same)}; {essence(each)}")
     happened = Counter(each.type for each in seen if each.topic == EVENTS.name)
     if happened != HAPPENS:
         raise YearError(f"what happened: {dict(happened)}, must be {dict(HAPPENS)}")

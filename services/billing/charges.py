@@ -3,6 +3,7 @@
     purchase     from the first billed day to the end of the period that contains it
     renewal      from the first day not paid for to the end of the cycle it falls in, or to the day other terms take
                  over or the subscription ends: full, unless it begins or ends within a cycle
+                 the base plan likewise, by its own cycle, while an add-on is renewed
     adjustment   seats above the highest quantity paid in a period, from their first day to its end
 
 A charge begins where the last ended. So however anchor, frequency and zone change, and however late a change or a
@@ -10,12 +11,12 @@ timer comes, no local day is charged twice or left out.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import reduce
 
 from contracts.accounts import Licenses
-from contracts.cycles import cycle_containing
+from contracts.cycles import cycle_containing, local_date
 from contracts.events import AddOnPurchased, SubscriptionModified, Terms
 from contracts.invoices import (
     BASE_PLAN,
@@ -26,7 +27,7 @@ from contracts.invoices import (
     Period,
     ProrationRule,
 )
-from services.billing.account import RENEWAL, AccountPlan, BillingAccount, issue, issue_each, with_invoice
+from services.billing.account import RENEWAL, BillingAccount, issue, issue_each, with_invoice
 from services.billing.proration import amount, days_in_words, seats_in_words, share_between
 from services.billing.schedule import ActiveSubscription
 
@@ -41,10 +42,16 @@ class Charging:
     now: datetime
 
     def purchase(self, account: BillingAccount, event: AddOnPurchased) -> InvoiceIssued:
-        """Charge a purchase through the end of the period that contains its first billed day."""
-        terms, first = event.terms, event.effective_date
+        """Charge a purchase through the end of the period that contains its first billed day.
+
+        One with a price promise is counted as it was promised: from that moment, by that rule.
+        """
+        terms, first, promised = event.terms, event.effective_date, event.promised
+        if promised is not None and promised.rule != self.rule:
+            return replace(self, rule=ProrationRule(promised.rule)).purchase(account, event)
         period = Period(from_=first, to=cycle_containing(terms.cycle_anchor, terms.frequency, first).end)
-        line = self._line(event.subscription_id, event.add_on, terms, period, terms.licenses, moment=event.purchased_at)
+        moment = event.purchased_at if promised is None else promised.promised_at
+        line = self._line(event.subscription_id, event.add_on, terms, period, terms.licenses, moment=moment)
         return self._invoice(account, InvoiceKind.IMMEDIATE, (line,), first)
 
     def renewals_until(
@@ -66,19 +73,35 @@ class Charging:
 
         There is more than one only where subscriptions differ in currency, or in zones a whole day apart.
         """
-        instant = account.timers[RENEWAL]
+        instant, base = account.timers[RENEWAL], account.base
         due: dict[tuple[date, str], list[tuple[str, ActiveSubscription]]] = {}
         for add_on, subscription in sorted(account.subscriptions.items()):
             if subscription.renews_at == instant:
                 first = subscription.paid_until
                 currency = subscription.terms_on(first).unit_price.currency
                 due.setdefault((first, currency), []).append((add_on, subscription))
+        base_day = base.next_day(account.subscriptions.values()) if base is not None else None
+        if base_day and base and base.plan and base.renews_at(account.subscriptions.values()) == instant:
+            due.setdefault((base_day, base.plan.amount.currency), [])
         issued: list[InvoiceIssued] = []
         for (first, currency), subscriptions in sorted(due.items()):
             account = reduce(with_invoice, issued[-1:], account)
             lines = [*self._base_plan(account, first, currency)]
             lines += [self._renewal(add_on, subscription) for add_on, subscription in subscriptions]
             issued.append(self._invoice(account, InvoiceKind.RENEWAL, lines, first))
+        return tuple(issued)
+
+    def base_plan_until(self, account: BillingAccount, instant: datetime) -> tuple[InvoiceIssued, ...]:
+        """Charge the base plan's cycles that have begun by `instant`, alone: what it is billed by is to change."""
+        issued: list[InvoiceIssued] = []
+        while account.base is not None and account.base.plan is not None:
+            subscriptions = account.subscriptions.values()
+            day, due = account.base.next_day(subscriptions), account.base.renews_at(subscriptions)
+            if day is None or due is None or due > instant:
+                break
+            lines = tuple(self._base_plan(account, day, account.base.plan.amount.currency))
+            issued.append(self._invoice(account, InvoiceKind.RENEWAL, lines, day))
+            account = with_invoice(account, issued[-1])
         return tuple(issued)
 
     def adjustments(self, account: BillingAccount, event: SubscriptionModified) -> tuple[InvoiceIssued, ...]:
@@ -97,7 +120,7 @@ class Charging:
                 line = self._line(
                     event.subscription_id,
                     add_on,
-                    paid.terms,
+                    subscription.terms_on(paid.first),
                     period,
                     Licenses(standard=more),
                     moment=event.modified_at,
@@ -122,14 +145,13 @@ class Charging:
         return self._line(subscription.subscription_id, add_on, terms, period, subscription.licenses)
 
     def _base_plan(self, account: BillingAccount, day: date, currency: str) -> Iterable[InvoiceLine]:
+        """Charge the base plan from a day on, where its next charge begins there in this currency."""
         base = account.base
-        if base is None or base.plan.amount.currency != currency or (account.base_billed_until or day) > day:
+        if base is None or base.plan is None or base.plan.amount.currency != currency:
             return
-        cycle = cycle_containing(base.billing.cycle_anchor, base.billing.frequency, day)
-        if cycle.start == day:
-            period = Period(from_=day, to=cycle.end)
-            label = base.plan.description
-            yield self._line(BASE_PLAN, BASE_PLAN, _terms_of(base), period, Licenses(standard=1), label=label)
+        if day == base.next_day(account.subscriptions.values()) or base.joins_on(day, self.now):
+            period, label = Period(from_=day, to=base.cycle_end(day)), base.plan.description
+            yield self._line(BASE_PLAN, BASE_PLAN, base.terms(base.plan), period, Licenses(standard=1), label=label)
 
     def _line(
         self,
@@ -165,18 +187,6 @@ class Charging:
     def _invoice(
         self, account: BillingAccount, kind: InvoiceKind, lines: Sequence[InvoiceLine], first: date
     ) -> InvoiceIssued:
-        due_date = first + timedelta(days=self.payment_terms_days)
+        issued_on = local_date(self.now, lines[0].timezone)
+        due_date = max(first, issued_on) + timedelta(days=self.payment_terms_days)
         return issue(account, self.account_id, kind, lines, self.now, due_date)
-
-
-def _terms_of(base: AccountPlan) -> Terms:
-    amount_of_plan, billing = base.plan.amount, base.billing
-    return Terms(
-        price_version=f"account:{base.revision}",
-        unit_price=amount_of_plan,
-        frequency=billing.frequency,
-        licenses=Licenses(standard=1),
-        currency=amount_of_plan.currency,
-        timezone=base.timezone,
-        cycle_anchor=billing.cycle_anchor,
-    )

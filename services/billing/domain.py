@@ -3,13 +3,16 @@
     AddOnPurchased        -> InvoiceIssued (immediate), through the end of the period that contains the first billed day
     timer `renewal`       -> InvoiceIssued (renewal) for what begins at that midnight
     SubscriptionModified  -> InvoiceIssued (adjustment) for seats that no paid period has; fewer wait for the next one
+                             heard late: InvoiceIssued (credit) for what was charged otherwise, which is charged anew
     SubscriptionCanceled  -> InvoiceIssued (credit) for paid days that are not used
     IssueCredit           -> InvoiceIssued (credit), or a refusal
-    AccountUpdated        -> nothing; the base plan is billed with the renewals
+    MemberUpdated         -> nothing; the role says who may see what is charged
+    AccountUpdated        -> InvoiceIssued (renewal) for base plan that is outstanding, where it is billed otherwise now
     anything else         -> Ignored
 
 What stays true:
 - Cycles that began before an event happened are charged before it, with the seats of their time, in the same decision.
+- An event heard after cycles that began behind it were charged comes to the same money as if heard before them.
 - A subscription's purchase is billed once (its row names the invoice), and each day of it once (`paid_until`).
 - Invoice numbers of an account are 1, 2, 3 … without a gap: the number and the invoice are stored in one commit.
 - Amounts come from the terms that events carry, never from a price list; every line holds its own derivation.
@@ -19,26 +22,50 @@ What stays true:
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 
-from contracts.accounts import AccountUpdated
+from contracts.accounts import AccountUpdated, MemberUpdated
 from contracts.backoffice import IssueCredit
 from contracts.events import AddOnPurchased, SubscriptionCanceled, SubscriptionModified
-from contracts.invoices import InvoiceIssued, InvoiceKind, ProrationRule
-from services.billing import account
-from services.billing.account import RENEWAL, BillingAccount, InvoiceRow, SubscriptionRow, invoice_row, subscription_row
+from contracts.invoices import InvoiceIssued, InvoiceKind, InvoiceLine, ProrationRule
+from services.billing import account, directory
+from services.billing.account import (
+    RENEWAL,
+    BillingAccount,
+    ChargeRow,
+    InvoiceRow,
+    SubscriptionRow,
+    charge_row,
+    invoice_row,
+    subscription_row,
+)
 from services.billing.charges import Charging
-from services.billing.credits import credited_rows, credits_of_unused_days, decide_credit, rows_to_credit
+from services.billing.credits import (
+    Crediting,
+    charged_otherwise,
+    credited_rows,
+    decide_credit,
+    rows_to_credit,
+    unused_from,
+)
+from services.billing.directory import MemberRow
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Message, NeedsRows, Row, State, TimerDue
 
 Known = State[BillingAccount]
-_ROW_TYPES: Mapping[str, type[Row]] = {"invoice": InvoiceRow, "subscription": SubscriptionRow}
+_ROW_TYPES: Mapping[str, type[Row]] = {
+    "charge": ChargeRow,
+    "invoice": InvoiceRow,
+    "member": MemberRow,
+    "subscription": SubscriptionRow,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class BillingDecider:
     """Billing's decisions. `rule` is the deployment's way to count a part of a cycle; each line records it.
 
-    `payment_terms_days`: a charge is due so many days after its first day, as a local date.
+    `payment_terms_days`: a charge is due so many days after its first day, or the day it is issued where that is later;
+    local dates.
     """
 
     document = BillingAccount
@@ -61,6 +88,8 @@ class BillingDecider:
                 return () if number is None else (invoice_row(number),)
             case InvoiceIssued():
                 return credited_rows(message)
+            case MemberUpdated():
+                return (directory.member_row(message.user_id),)
         return ()
 
     def decide(self, state: Known, message: Message, cause: Cause, now: datetime) -> Decision:
@@ -73,17 +102,18 @@ class BillingDecider:
             case IssueCredit():
                 (name,) = self.rows(message) or ("",)
                 return decide_credit(state.document, message, state.row(name) if name else None, now)
-            case AccountUpdated(revision=revision):
-                known = state.document.account_revision
-                return Accepted() if revision > known else Ignored(f"revision {revision} is not newer than {known}")
+            case MemberUpdated():
+                return directory.decide(state, message)
+            case AccountUpdated():
+                return self._decide_account(state.document, message, now)
         return Ignored(f"{cause.type} is not billed")
 
     def evolve(self, state: Known, message: Message) -> Known:
         """Remember a fact or an event; count and keep an invoice."""
         document = state.document
         match message:
-            case AccountUpdated():
-                return state._replace(document=account.with_account(document, message))
+            case AccountUpdated() | MemberUpdated():
+                return _with_fact(state, message)
             case AddOnPurchased():
                 return state._replace(document=account.with_purchase(document, message))
             case SubscriptionModified():
@@ -104,6 +134,13 @@ class BillingDecider:
                 return self._decide_change(state, event, now)
             case SubscriptionCanceled():
                 return self._decide_end(state, event, now)
+
+    def _decide_account(self, document: BillingAccount, fact: AccountUpdated, now: datetime) -> Decision:
+        if fact.revision <= document.account_revision:
+            return Ignored(f"revision {fact.revision} is not newer than {document.account_revision}")
+        if document.base is None or document.base.is_billed_by(fact):
+            return Accepted()
+        return Accepted(self._charging(fact.account_id, now).base_plan_until(document, now))
 
     def _decide_purchase(self, state: Known, event: AddOnPurchased, now: datetime) -> Decision:
         billed: SubscriptionRow | None = state.row(subscription_row(event.subscription_id))
@@ -127,37 +164,68 @@ class BillingDecider:
             return Ignored(f"subscription {event.subscription_id} is not known")
         if event.licenses_from < found[1].licenses_from:
             return Ignored(f"subscription {event.subscription_id} was changed later than this")
-        charging = self._charging(event.account_id, now)
-        missed, document = charging.renewals_until(state.document, event.modified_at)
-        return Accepted((*missed, *charging.adjustments(document, event)))
-
-    def _decide_end(self, state: Known, event: SubscriptionCanceled, now: datetime) -> Decision:
-        ending = account.with_end(state.document, event)
-        found = ending.subscription(event.subscription_id)
-        if found is None:
-            return Ignored(f"subscription {event.subscription_id} is not known")
-        if ending == state.document:
-            return Ignored(f"subscription {event.subscription_id} ends on {found[1].ends_on} already")
-        missed, document = self._charging(event.account_id, now).renewals_until(ending, event.canceled_at)
-        names = rows_to_credit(found[1], state)
+        wrong = charged_otherwise(state.document, event)
+        names = rows_to_credit(wrong, state)
         if names:
             return NeedsRows(names)
-        return Accepted((*missed, *credits_of_unused_days(document, event, state, now)))
+        charging = self._charging(event.account_id, now)
+        missed, _ = charging.renewals_until(state.document, event.modified_at)
+        begun = min(now, found[1].begins_at(found[1].periods[-1].first)) if wrong else event.modified_at
+        state = reduce(self.evolve, missed, self.evolve(state, event))
+        given_back = Crediting(event.account_id, now, event.by).of_days(wrong, state, event.licenses_from)
+        document = reduce(account.with_invoice, given_back, state.document)
+        more = charging.adjustments(document, event)
+        anew, _ = charging.renewals_until(reduce(account.with_invoice, more, document), begun)
+        return Accepted((*missed, *given_back, *more, *anew))
+
+    def _decide_end(self, state: Known, event: SubscriptionCanceled, now: datetime) -> Decision:
+        found = state.document.subscription(event.subscription_id)
+        if found is None:
+            return Ignored(f"subscription {event.subscription_id} is not known")
+        if found[1].ends_on is not None and found[1].ends_on <= event.effective_date:
+            return Ignored(f"subscription {event.subscription_id} ends on {found[1].ends_on} already")
+        missed, _ = self._charging(event.account_id, now).renewals_until(state.document, event.canceled_at)
+        state = reduce(self.evolve, missed, self.evolve(state, event))
+        unused = unused_from(state.document, event)
+        names = rows_to_credit(unused, state)
+        if names:
+            return NeedsRows(names)
+        crediting = Crediting(event.account_id, now, event.by)
+        return Accepted((*missed, *crediting.of_days(unused, state, event.effective_date)))
 
     def _charging(self, account_id: str, now: datetime) -> Charging:
         return Charging(self.rule, self.payment_terms_days, account_id, now)
 
 
+def _with_fact(state: Known, fact: AccountUpdated | MemberUpdated) -> Known:
+    if isinstance(fact, MemberUpdated):
+        return directory.with_member(state, fact)
+    return state._replace(document=account.with_account(state.document, fact))
+
+
 def _with_rows(state: Known, invoice: InvoiceIssued) -> Known:
-    state = state.with_row(invoice_row(state.document.next_number), InvoiceRow(invoice=invoice))
-    for line in invoice.lines:
+    """Keep an invoice, where each of its charges is found, and what its credits leave of others."""
+    number = state.document.next_number
+    state = state.with_row(invoice_row(number), InvoiceRow(invoice=invoice, billed_to=state.document.name))
+    for index, line in enumerate(invoice.lines):
+        if line.credits is not None:
+            name = invoice_row(account.number_of(line.credits, invoice.account_id) or 0)
+            row: InvoiceRow = state.row(name)
+            state = state.with_row(name, row.credited_by(line))
+            continue
         if invoice.kind is InvoiceKind.IMMEDIATE:
             billed = SubscriptionRow(invoice_number=invoice.invoice_number)
             state = state.with_row(subscription_row(line.subscription_id), billed)
-        elif line.credits is not None:
-            number = account.number_of(line.credits, invoice.account_id)
-            name = invoice_row(number or 0)
-            row: InvoiceRow = state.row(name)
-            credited = row.credited - line.amount.amount_minor
-            state = state.with_row(name, row.model_copy(update={"credited": credited}))
+        name = _charge_of(state.document, invoice.kind, line)
+        state = state.with_row(name, ChargeRow(invoice=number, line=index))
     return state
+
+
+def _charge_of(document: BillingAccount, kind: InvoiceKind, line: InvoiceLine) -> str:
+    """Name the row of a charge: the first of its period, or the next of one that was charged already."""
+    first = line.period.from_
+    found = document.subscription(line.subscription_id)
+    period = found[1].period_of(first) if found and kind is InvoiceKind.ADJUSTMENT else None
+    if period is None:
+        return charge_row(line.subscription_id, first, 0)
+    return charge_row(line.subscription_id, period.first, period.charges)

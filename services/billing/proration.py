@@ -10,6 +10,7 @@ shares that add up to exactly 1. Shares stay unreduced (20/30, not 2/3), so that
 since become of prices, seats and rules.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
@@ -86,6 +87,21 @@ def amount(unit_price: Money, seats: int, share: Share) -> Money:
     return Money(amount_minor=round_half_up(exact), currency=unit_price.currency)
 
 
+def spread(minor: int, left: Sequence[int]) -> list[int]:
+    """Spread `minor` units pro rata over parts of which so much is `left`: none gets more than that, the sum is exact.
+
+    Largest remainder: each gets its share rounded down, and those that lost most by it a unit more, the first of equals
+    first. ValueError when less than `minor` is left in all.
+    """
+    whole = sum(left)
+    if not 0 <= minor <= whole:
+        raise ValueError(f"{minor} cannot be spread where {whole} is left")
+    parts = [divmod(minor * each, whole) if whole else (0, 0) for each in left]
+    missing = minor - sum(part for part, _ in parts)
+    rounded_up = set(sorted(range(len(parts)), key=lambda index: -parts[index][1])[:missing])
+    return [part + (index in rounded_up) for index, (part, _) in enumerate(parts)]
+
+
 def recompute(line: InvoiceLine) -> Money:
     """Compute a line's amount again from what the line itself says."""
     return amount(line.unit_price, line.quantity.total, line.share)
@@ -117,10 +133,11 @@ def seats_in_words(count: int, *, more: bool = False) -> str:
 def days_in_words(first: date, end: date) -> str:
     """Name the first and the last day of [first, end): "30 Sep 2026 to 19 Oct 2026", or the one day."""
     last = end - timedelta(days=1)
-    return _day_in_words(first) if last <= first else f"{_day_in_words(first)} to {_day_in_words(last)}"
+    return day_in_words(first) if last <= first else f"{day_in_words(first)} to {day_in_words(last)}"
 
 
-def _day_in_words(day: date) -> str:
+def day_in_words(day: date) -> str:
+    """Name a day: "30 Sep 2026"."""
     return f"{day.day} {_MONTH_NAMES[day.month - 1]} {day.year}"  # strftime would speak the machine's language
 
 

@@ -1,11 +1,14 @@
 """A subscription as billing knows it: which terms are in force when, what is paid, and when the next charge is due.
 
-What stays true (`tests/billing/`): `paid_until` only moves with the line that charges the days up to it, and the next
-charge begins there. So no local day is charged twice or left out, whatever is delivered again.
+What stays true (`tests/billing/`):
+- `paid_until` only moves with the line that charges the days up to it, and the next charge begins there. So no local
+  day is charged twice or left out, whatever is delivered again.
+- A change heard late leaves paid what it would have found paid in time (`charged_otherwise_from`), as far as is kept.
+- What is kept of a subscription does not grow with its seats, its changes or its age: `PERIODS_KEPT` bounds it.
 """
 
 from datetime import date, datetime, timedelta
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from contracts.accounts import Licenses
 from contracts.cycles import local_date, local_midnight
@@ -13,7 +16,8 @@ from contracts.events import AddOnPurchased, SubscriptionModified, Terms
 from contracts.invoices import InvoiceLine
 from contracts.payload import Value
 
-_PERIODS_KEPT: Final = 2  # a late change reaches into the current and the previous one
+PERIODS_KEPT: Final = 24
+"""How many paid periods a late event reaches back into: two years of months."""
 _ONE_DAY: Final = timedelta(days=1)
 
 
@@ -24,54 +28,35 @@ class AgreedTerms(Value):
     terms: Terms
 
 
-class Charge(Value):
-    """Seats charged for the local dates [first, end) by one line of invoice `number` of the account.
+class PaidPeriod(NamedTuple):
+    """Local dates [first, end) that are charged for `seats`, the highest quantity wanted in them, by `charges` lines.
 
-    What it came to is in the invoice's row. Of it `credited` minor units were given back, for the days from
-    `credited_from` on.
+    Which lines those are is in the rows `charge:<subscription>:<first>:<0, 1, 2 …>`.
     """
 
-    number: int
     first: date
     end: date
     seats: int
-    credited: int = 0
-    credited_from: date | None = None
+    charges: int = 1
 
-    @property
-    def used_to(self) -> date:
-        """The end of the days that were not given back."""
-        return self.end if self.credited_from is None else self.credited_from
+    @classmethod
+    def of(cls, line: InvoiceLine) -> Self:
+        """Begin a period with the line that charges its days."""
+        return cls(line.period.from_, line.period.to, line.quantity.total)
 
-    def credited_by(self, line: InvoiceLine) -> Self:
-        """Take the last of its days as given back; a line of other days, or of none, leaves it alone."""
-        first, end = line.period.from_, line.period.to
-        if not line.days.billed or end != self.used_to or not self.first <= first < end:
+    def with_more(self, line: InvoiceLine) -> Self:
+        """Take the seats of a line as paid beside those of the period, where its days are of it."""
+        if not self.first <= line.period.from_ < self.end:
             return self
-        credited = self.credited - line.amount.amount_minor
-        return self.model_copy(update={"credited": credited, "credited_from": first})
-
-
-class PaidPeriod(Value):
-    """Local dates [first, end) that were charged by `terms`: for a cycle's start or a purchase, and for more seats."""
-
-    first: date
-    end: date
-    terms: Terms
-    charges: tuple[Charge, ...]
-
-    @property
-    def seats(self) -> int:
-        """The highest quantity paid: the charges of a period add up to it."""
-        return sum(charge.seats for charge in self.charges)
+        return self._replace(seats=self.seats + line.quantity.total, charges=self.charges + 1)
 
 
 class ActiveSubscription(Value):
     """What an account pays for from its first billed day on.
 
-    `agreed` are the terms in force and those announced, by date; `licenses` are what a renewal charges now, changed on
-    `licenses_from`; `periods` are the last two, with one charge for each time that more seats than ever in the period
-    were wanted; `ends_on` is the first day without it.
+    `agreed` are the terms in force since the first of `periods`, and those announced, by date; their licenses do not
+    count: `licenses` are what a renewal charges now, changed on `licenses_from`. `periods` are the last ones paid, at
+    most `PERIODS_KEPT`; `ends_on` is the first day without it.
     """
 
     subscription_id: str
@@ -95,12 +80,20 @@ class ActiveSubscription(Value):
         """Return the first day after `day` on which other terms take over."""
         return next((each.first for each in self.agreed if each.first > day), None)
 
+    def begins_at(self, day: date) -> datetime:
+        """Return the instant at which a charge from `day` on is due: midnight in the zone of the day before."""
+        return local_midnight(day, self.terms_on(day - _ONE_DAY).timezone)
+
     @property
     def renews_at(self) -> datetime | None:
         """The instant at which the next charge is due; None when it ends with what is paid."""
         if self.ends_on is not None and self.paid_until >= self.ends_on:
             return None
-        return local_midnight(self.paid_until, self.terms_on(self.paid_until - _ONE_DAY).timezone)
+        return self.begins_at(self.paid_until)
+
+    def period_of(self, day: date) -> PaidPeriod | None:
+        """Return the paid period that a day is in; None where it is not paid, or so long ago that it is not kept."""
+        return next((each for each in self.periods if each.first <= day < each.end), None)
 
     @classmethod
     def of(cls, event: AddOnPurchased) -> Self:
@@ -114,51 +107,61 @@ class ActiveSubscription(Value):
             paid_until=event.effective_date,
         )
 
+    def charged_otherwise_from(self, event: SubscriptionModified) -> date | None:
+        """Return the first day that was charged otherwise than if the change had been heard of in time.
+
+        None when there is none. A period is charged by the terms in force on its days, and for the seats wanted when it
+        began; more seats than it was charged for are charged beside it, wherever it began.
+        """
+        for period in self.periods:
+            if self.ends_on is not None and period.first >= self.ends_on:
+                break
+            if period.end > event.terms_from and not is_same_but_seats(self.terms_on(period.first), event.terms):
+                return max(period.first, event.terms_from)
+            if period.seats > event.licenses.total and event.modified_at < self.begins_at(period.first):
+                return period.first
+        return None
+
+    def paid_only_until(self, day: date) -> Self:
+        """Take the days from `day` on as not paid: they were given back, to be charged anew."""
+        periods = tuple(each._replace(end=min(each.end, day)) for each in self.periods if each.first < day)
+        return self.model_copy(update={"periods": periods, "paid_until": day})
+
     def changed(self, event: SubscriptionModified) -> Self:
-        """Take new seats at once and new terms from their day on; they replace those that were to begin then."""
-        agreed = [each for each in self.agreed if each.first < event.terms_from]
-        agreed.append(AgreedTerms(first=event.terms_from, terms=event.terms))
-        changes = {"licenses": event.licenses, "licenses_from": event.licenses_from, "agreed": tuple(agreed)}
+        """Take new seats at once and new terms from their day on; they replace those that were to begin then.
+
+        What was charged otherwise meanwhile counts as not paid.
+        """
+        wrong_from = self.charged_otherwise_from(event)
+        if wrong_from is not None:
+            return self.paid_only_until(wrong_from).changed(event)
+        agreed = tuple(each for each in self.agreed if each.first < event.terms_from)
+        if not (agreed and is_same_but_seats(agreed[-1].terms, event.terms)):
+            agreed = (*agreed, AgreedTerms(first=event.terms_from, terms=event.terms))
+        changes = {"licenses": event.licenses, "licenses_from": event.licenses_from, "agreed": agreed}
         return self.model_copy(update=changes)
 
     def ended(self, ends_on: date) -> Self:
         """End; what ends already may only end earlier."""
         return self.model_copy(update={"ends_on": min(ends_on, self.ends_on or ends_on)})
 
-    def charged(self, line: InvoiceLine, number: int) -> Self:
-        """Take the days of a line as paid, as the next period."""
-        first, end = line.period.from_, line.period.to
-        charge = Charge(number=number, first=first, end=end, seats=line.quantity.total)
-        period = PaidPeriod(first=first, end=end, terms=self.terms_on(first), charges=(charge,))
-        # The next charge is due by the zone of the day before it; what was in force earlier is history.
-        begun = max((each.first for each in self.agreed if each.first < end), default=end)
+    def charged(self, line: InvoiceLine) -> Self:
+        """Take the days of a line as paid, as the next period; what was agreed before the first kept is history."""
+        periods = (*self.periods, PaidPeriod.of(line))[-PERIODS_KEPT:]
+        first = periods[0].first
+        begun = max((each.first for each in self.agreed if each.first <= first), default=first)
         changes = {
-            "paid_until": end,
-            "periods": (*self.periods, period)[-_PERIODS_KEPT:],
+            "paid_until": line.period.to,
+            "periods": periods,
             "agreed": tuple(each for each in self.agreed if each.first >= begun),
         }
         return self.model_copy(update=changes)
 
-    def charged_for_more(self, line: InvoiceLine, number: int) -> Self:
+    def charged_for_more(self, line: InvoiceLine) -> Self:
         """Take the seats of a line as paid beside those of its period."""
-        first = line.period.from_
-        charge = Charge(number=number, first=first, end=line.period.to, seats=line.quantity.total)
-        periods = tuple(
-            each.model_copy(update={"charges": (*each.charges, charge)}) if each.first <= first < each.end else each
-            for each in self.periods
-        )
-        return self.model_copy(update={"periods": periods})
+        return self.model_copy(update={"periods": tuple(each.with_more(line) for each in self.periods)})
 
-    def credited(self, line: InvoiceLine, number: int | None) -> Self:
-        """Take the days of a line as given back, where it is of days, of what invoice `number` charged."""
-        periods = tuple(
-            period.model_copy(
-                update={
-                    "charges": tuple(
-                        charge.credited_by(line) if charge.number == number else charge for charge in period.charges
-                    )
-                }
-            )
-            for period in self.periods
-        )
-        return self.model_copy(update={"periods": periods})
+
+def is_same_but_seats(terms: Terms, others: Terms) -> bool:
+    """Tell whether two terms charge the same for a seat, over the same cycles."""
+    return terms == others or terms.model_copy(update={"licenses": others.licenses}) == others

@@ -1,6 +1,6 @@
 """What a command of the vendor's staff comes to. Every event carries who of the staff acted and why.
 
-    ActivateAddOn       -> [TrialEnded (purchased)], AddOnPurchased (origin quote)
+    ActivateAddOn       -> [TrialEnded (purchased), where it begins now], AddOnPurchased (origin quote)
     DeclineQuote        -> QuoteDeclined
     ModifySubscription  -> SubscriptionModified
     CancelSubscription  -> SubscriptionCanceled
@@ -27,7 +27,6 @@ from contracts.backoffice import (
     StaffCommand,
 )
 from contracts.catalog import AddOn, Catalog
-from contracts.cycles import local_date
 from contracts.events import (
     AddOnGranted,
     AddOnPurchased,
@@ -38,11 +37,12 @@ from contracts.events import (
     TrialExtended,
 )
 from contracts.identity import derive_id
+from contracts.offers import AccountFacts
 from contracts.payload import Payload
 from contracts.results import Reason
-from services.entitlements.account import UNTOUCHED, Known, ending_trial, trial_ended
-from services.entitlements.offers import QUOTED, AccountFacts, terms_wanted
-from services.entitlements.schedule import AddOnState, Subscription
+from services.entitlements.account import UNTOUCHED, Known, add_on_of, ending_trial, trial_ended
+from services.entitlements.offers import QUOTED, terms_wanted
+from services.entitlements.schedule import AddOnState, Subscription, day_in, is_lost, notice_at
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Rejected
 
 _A_YEAR: Final = timedelta(days=366)
@@ -65,7 +65,7 @@ class _Case:
 
     @property
     def today(self) -> date:
-        return local_date(self.now, self.account.timezone)
+        return day_in(self.account.timezone, self.now)
 
     @property
     def is_purchased(self) -> bool:
@@ -91,12 +91,14 @@ def _case(
     account = state.document.account
     if account is None:
         return Rejected(Reason.ACCOUNT_UNKNOWN, f"No fact has told of the account {state.account_id} yet.")
-    add_on_id = command.add_on if isinstance(command, _OfAddOn) else _subscribed(state, command.subscription_id)
+    add_on_id = command.add_on if isinstance(command, _OfAddOn) else add_on_of(state, command.subscription_id)
     if add_on_id is None:
         return Rejected(Reason.SUBSCRIPTION_UNKNOWN, "The account has no such subscription: look up its id.")
     add_on = catalog.add_ons.get(add_on_id)
     if add_on is None and isinstance(command, _OfAddOn):
         return Rejected(Reason.ADD_ON_UNKNOWN, "The catalog has no such add-on: look up its id.")
+    if isinstance(command, ActivateAddOn | _OfSubscription) and is_lost(account.timezone):
+        return _not_allowed(f"The account's time zone, {account.timezone}, is not known any more: have it corrected.")
     has = state.document.add_ons.get(add_on_id, UNTOUCHED)
     return _Case(state, account, add_on_id, add_on, has, cause, now)
 
@@ -115,14 +117,6 @@ def _outcome(case: _Case, command: _OfAddOn | _OfSubscription) -> _Outcome:
             return _grant(case, command)
         case ModifySubscription() | CancelSubscription():
             return _change(case, command)
-
-
-def _subscribed(state: Known, subscription_id: str) -> str | None:
-    """Return the add-on of a subscription, the latest of that add-on; a few comparisons, as the catalog bounds them."""
-    add_ons = state.document.add_ons.items()
-    return next(
-        (add_on for add_on, has in add_ons if has.subscription and has.subscription.id == subscription_id), None
-    )
 
 
 def _not_allowed(sentence: str) -> Rejected:
@@ -147,7 +141,7 @@ def _activate(case: _Case, command: ActivateAddOn) -> _Outcome:
     purchased = AddOnPurchased(
         account_id=command.account_id,
         add_on=command.add_on,
-        subscription_id=derive_id(command.account_id, case.cause.id, "subscription"),
+        subscription_id=derive_id(command.account_id, case.cause.key, "subscription"),
         purchased_by=quote.requested_by,
         purchased_at=case.now,
         effective_date=first,
@@ -173,9 +167,9 @@ def _start_refusal(case: _Case, command: ActivateAddOn, first: date) -> Rejected
         return _not_allowed("A unit price is not negative: state what a seat costs.")
     if abs(first - case.today) > _A_YEAR:
         return _not_allowed(f"{first} is more than a year from today: state a nearer first day.")
-    earlier = case.has.subscription
-    if earlier is not None and earlier.ends_on is not None and first < earlier.ends_on:
-        return _not_allowed(f"An earlier subscription covers the days before {earlier.ends_on}: begin there or later.")
+    covered = case.has.subscription.covered_until if case.has.subscription is not None else None
+    if covered is not None and first < covered:
+        return _not_allowed(f"An earlier subscription covers the days before {covered}: begin there or later.")
     return None
 
 
@@ -199,8 +193,8 @@ def _no_quote(case: _Case) -> Rejected:
 
 
 def _extend(case: _Case, command: ExtendTrial) -> _Outcome:
-    trial = case.has.running_trial(case.now)
-    if trial is None:
+    trial = case.has.trial
+    if trial is None or case.has.running_trial(case.now) is None:
         return _no_trial(case)
     if command.ends_at <= trial.ends_at:
         return _not_allowed(f"The trial already lasts until {trial.ends_at:%Y-%m-%d %H:%M} UTC: state a later end.")
@@ -208,7 +202,12 @@ def _extend(case: _Case, command: ExtendTrial) -> _Outcome:
         return _not_allowed("A trial ends within a year: state an earlier end.")
     later = command.ends_at.astimezone(UTC)
     extended = TrialExtended(
-        account_id=command.account_id, add_on=command.add_on, ends_at=later, extended_at=case.now, by=command.staff
+        account_id=command.account_id,
+        add_on=command.add_on,
+        ends_at=later,
+        extended_at=case.now,
+        by=command.staff,
+        notice_at=notice_at(case.add_on, later, case.now) if case.add_on else None,
     )
     return (extended,)
 
@@ -280,9 +279,10 @@ def _modify(case: _Case, command: ModifySubscription, subscription: Subscription
 
 def _cancel(case: _Case, command: CancelSubscription, subscription: Subscription) -> _Outcome:
     if not case.is_purchased:
-        return _not_allowed(f"The subscription ended on {subscription.ends_on}.")
-    present = subscription.at(case.now)
-    ends_on = present.day if command.when == "now" else present.next_from
+        never_began = subscription.ends_on == subscription.begins_on
+        when = "before it began" if never_began else f"for {subscription.ends_on}"
+        return _not_allowed(f"The subscription was canceled {when}: nothing is left to end.")
+    ends_on = subscription.at(case.now).day if command.when == "now" else subscription.last_end(case.now)
     if subscription.ends_on is not None and (command.when != "now" or ends_on >= subscription.ends_on):
         return _not_allowed(f"The subscription is canceled already: it ends on {subscription.ends_on}.")
     canceled = SubscriptionCanceled(

@@ -38,12 +38,14 @@ from contracts.events import (
     TrialStarted,
 )
 from contracts.identity import Role, derive_id
+from contracts.offers import terms_of
 from contracts.payload import Payload
+from contracts.promises import PricePromise, PromiseKeys
 from contracts.results import Action, Ask, Reason
 from services.entitlements import policy
 from services.entitlements.account import Known, ending_trial, person, quote_expired, situation_of
-from services.entitlements.offers import terms_of
-from services.entitlements.policy import Situation
+from services.entitlements.policy import Promised, Situation
+from services.entitlements.schedule import expires_at, notice_at
 from services.runtime.decision import Accepted, Cause, Rejected
 
 _SNOOZE_MAX: Final = timedelta(days=366)
@@ -57,36 +59,51 @@ _ACTIONS: Final[Mapping[type[Payload], Action]] = MappingProxyType(
 )
 
 
-def decide(state: Known, command: Command, cause: Cause, catalog: Catalog, now: datetime) -> Accepted | Rejected:
-    """Answer one of the four commands of the table by the policy. `now` is in UTC."""
+def decide(
+    state: Known, command: Command, cause: Cause, catalog: Catalog, keys: PromiseKeys, now: datetime
+) -> Accepted | Rejected:
+    """Answer one of the four commands of the table by the policy. `now` is in UTC; `keys` verify price promises."""
     situation = situation_of(state, catalog, command.user_id, command.add_on, now)
     action = _ACTIONS[type(command)]
-    expected, promise = None, None
+    expected, promise = None, _promise(command, keys)
     if isinstance(command, PurchaseAddOn):
-        expected, promise = command.expected, command.price_promise
+        expected = command.expected
     reason = policy.refusal(situation, action, expected=expected, promise=promise)
     if reason is not None:
-        return _refused(situation, reason, policy.sentence(situation, action, reason, expected=expected))
+        sentence = policy.sentence(situation, action, reason, expected=expected, promise=promise)
+        return _refused(situation, reason, sentence)
+    if isinstance(command, PurchaseAddOn):
+        purchased = _purchase(state, command, situation, cause)
+        if isinstance(promise, PricePromise):
+            purchased = _as_promised(purchased, promise, command.price_promise)
+        return Accepted(ending_trial(state, purchased))
     return Accepted(_effects(state, command, situation, cause))
+
+
+def _promise(command: Command, keys: PromiseKeys) -> Promised:
+    if not isinstance(command, PurchaseAddOn) or command.price_promise is None:
+        return None
+    return keys.read(command.price_promise, command.account_id, command.add_on) or Reason.PROMISE_INVALID
 
 
 def _refused(situation: Situation, reason: Reason, sentence: str) -> Rejected:
     return Rejected(reason, sentence, policy.open_actions(situation), policy.whom_to_ask(reason, situation.role))
 
 
-def _effects(state: Known, command: Command, situation: Situation, cause: Cause) -> tuple[Payload, ...]:
+def _effects(
+    state: Known, command: RequestQuote | StartTrial | RequestFeature, situation: Situation, cause: Cause
+) -> tuple[Payload, ...]:
     match command:
-        case PurchaseAddOn():
-            return _purchase(state, command, situation, cause)
         case RequestQuote():
             quote = QuoteRequested(
                 account_id=command.account_id,
                 add_on=command.add_on,
-                quote_id=derive_id(command.account_id, cause.id, "quote"),
+                quote_id=derive_id(command.account_id, cause.key, "quote"),
                 requested_by=person(state, command.user_id),
                 requested_at=situation.now,
                 licenses=situation.known_account.licenses,
                 note=command.note,
+                expires_at=expires_at(situation.catalog, situation.now),
             )
             return *quote_expired(state, command.add_on), quote  # one whose timer is late
         case StartTrial():
@@ -104,27 +121,39 @@ def _effects(state: Known, command: Command, situation: Situation, cause: Cause)
 
 def _trial(state: Known, command: StartTrial, situation: Situation) -> TrialStarted:
     # Days of 24 hours from the moment it starts: neither a zone nor daylight saving makes a trial longer or shorter.
+    ends_at = situation.now + timedelta(days=situation.known_add_on.trial_days)
     return TrialStarted(
         account_id=command.account_id,
         add_on=command.add_on,
         started_by=person(state, command.user_id),
         started_at=situation.now,
-        ends_at=situation.now + timedelta(days=situation.known_add_on.trial_days),
+        ends_at=ends_at,
+        notice_at=notice_at(situation.known_add_on, ends_at, situation.now),
     )
 
 
-def _purchase(state: Known, command: PurchaseAddOn, situation: Situation, cause: Cause) -> tuple[Payload, ...]:
-    purchased = AddOnPurchased(
+def _purchase(state: Known, command: PurchaseAddOn, situation: Situation, cause: Cause) -> AddOnPurchased:
+    return AddOnPurchased(
         account_id=command.account_id,
         add_on=command.add_on,
-        subscription_id=derive_id(command.account_id, cause.id, "subscription"),
+        subscription_id=derive_id(command.account_id, cause.key, "subscription"),
         purchased_by=person(state, command.user_id),
         purchased_at=situation.now,
         effective_date=situation.today,
         terms=terms_of(situation.known_account, situation.list_price),
         origin="self_service",
     )
-    return ending_trial(state, purchased)
+
+
+def _as_promised(purchased: AddOnPurchased, promise: PricePromise, token: str | None) -> AddOnPurchased:
+    """Return the purchase with all that its charge depends on as it was promised, the day included."""
+    kept = {
+        "effective_date": promise.first_day,
+        "terms": promise.terms,
+        "promise": token,
+        "promised": promise.price,
+    }
+    return purchased.model_copy(update=kept)
 
 
 def decide_other(

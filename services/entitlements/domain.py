@@ -33,6 +33,7 @@ from contracts.commands import (
     UserCommand,
 )
 from contracts.payload import Payload
+from contracts.promises import NO_KEYS, PromiseKeys
 from contracts.results import Action, CommandAccepted, CommandRejected
 from services.entitlements import account, backoffice, commands, facts, policy, timers
 from services.entitlements.account import Entitlements, rows_of
@@ -43,12 +44,13 @@ _NOBODY = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class EntitlementsDecider:
-    """Entitlements' decisions, by the rules of `policy` and the prices of `catalog`."""
+    """Entitlements' decisions, by the rules of `policy` and the prices of `catalog`; `promises` verifies billing's."""
 
     document = Entitlements
     row_types = account.ROW_TYPES
 
     catalog: Catalog
+    promises: PromiseKeys = NO_KEYS
 
     def initial(self) -> Entitlements:
         """Return an account nobody has said anything about."""
@@ -67,7 +69,7 @@ class EntitlementsDecider:
         """Say what a command, a fact or a timer comes to; ignore everything else. `now` is in UTC."""
         match message:
             case PurchaseAddOn() | RequestQuote() | StartTrial() | RequestFeature():
-                return commands.decide(state, message, cause, self.catalog, now)
+                return commands.decide(state, message, cause, self.catalog, self.promises, now)
             case AccountUpdated() | MemberUpdated():
                 return facts.decide(state, message, self.catalog, now)
             case DeclineFeature() | SnoozeFeature() | ChangeDigest() | BackOfficeAttempt():

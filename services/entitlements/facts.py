@@ -1,7 +1,8 @@
 """What a newer fact of the account system comes to: it is remembered, and each subscription follows its account.
 
     AccountUpdated  -> [SubscriptionModified ...]             seats at once, other terms from the next period on
-    AccountUpdated (closed) -> [SubscriptionCanceled ...]     with the current period; reopening revives none
+    AccountUpdated (closed) -> [SubscriptionCanceled ...]     with the current period, or on a first day that is ahead;
+                                                              reopening revives none
     MemberUpdated   -> nothing but remembered
 
 A subscription follows what changed from one fact to the next, so what staff agreed otherwise stays until the account
@@ -15,8 +16,9 @@ from datetime import datetime
 from contracts.accounts import AccountUpdated, MemberUpdated
 from contracts.catalog import AddOn, Catalog
 from contracts.events import SubscriptionCanceled, SubscriptionModified, Terms
+from contracts.offers import AccountFacts
 from services.entitlements.account import Known, Member, member_row
-from services.entitlements.offers import AccountFacts, billed_as, is_negotiated, with_licenses
+from services.entitlements.offers import billed_as, is_negotiated, with_licenses
 from services.entitlements.schedule import Present, Subscription
 from services.runtime.decision import Accepted, Decision, Ignored
 
@@ -56,7 +58,7 @@ def _changes(
                 add_on=add_on,
                 subscription_id=subscription.id,
                 canceled_at=now,
-                effective_date=subscription.at(now).next_from,
+                effective_date=subscription.last_end(now),
                 cause="account_closed",
             )
 

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from contracts.catalog import AddOn, Catalog, ListPrice
-from contracts.cycles import local_date
+from contracts.events import Terms
 from contracts.identity import Role
 from contracts.money import Money
+from contracts.offers import AccountFacts, Offer, QuoteCause, full_price, offer_to, terms_of
+from contracts.promises import PricePromise
 from contracts.results import Action, Ask, Reason
-from services.entitlements.offers import AccountFacts, Offer, QuoteCause, full_price, offer_to
-from services.entitlements.schedule import AddOnState
+from services.entitlements import promised
+from services.entitlements.schedule import AddOnState, day_in, is_lost
 
 _MAY: Final[Mapping[str, frozenset[Action]]] = MappingProxyType(
     {
@@ -31,6 +33,8 @@ _MAY: Final[Mapping[str, frozenset[Action]]] = MappingProxyType(
     }
 )
 _NOTHING: Final[frozenset[Action]] = frozenset()
+Promised = PricePromise | Literal[Reason.PROMISE_INVALID] | None
+"""The price promise of a purchase, or that what it carries is none; None when it carries nothing."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,18 @@ class Situation:
     @cached_property
     def today(self) -> date:
         """The account's local date; the account must be known."""
-        return local_date(self.now, self.known_account.timezone)
+        return day_in(self.known_account.timezone, self.now)
 
     @property
     def is_purchased(self) -> bool:
         """Whether the account has the add-on today; a local date is only worked out for what was ever purchased."""
         return self.has.subscription is not None and self.has.is_purchased(self.today)
+
+    @property
+    def begins_on(self) -> date | None:
+        """The first local day of the subscription, where that is still ahead."""
+        subscription = self.has.subscription
+        return subscription.begins_on if subscription is not None and not subscription.has_begun(self.today) else None
 
     @property
     def is_granted(self) -> bool:
@@ -101,7 +111,7 @@ def may(role: str) -> frozenset[Action]:
 
 
 def refusal(
-    situation: Situation, action: Action, *, expected: Money | None = None, promise: str | None = None
+    situation: Situation, action: Action, *, expected: Money | None = None, promise: Promised = None
 ) -> Reason | None:
     """Return why the member may not do this now, or None. `expected` and `promise` are a purchase's."""
     reason = member_refusal(situation, permitted=action in may(situation.role or ""))
@@ -141,18 +151,31 @@ def member_refusal(situation: Situation, *, permitted: bool) -> Reason | None:
     return Reason.ACCOUNT_NOT_ACTIVE if situation.account.status != "active" else None
 
 
-def _purchase_refusal(situation: Situation, expected: Money | None, promise: str | None) -> Reason | None:
+def _purchase_refusal(situation: Situation, expected: Money | None, promise: Promised) -> Reason | None:
     # An open quote refuses a purchase only while the account still needs one: it may have come to buy at list price.
     if isinstance(situation.offer, QuoteCause):
         return Reason.QUOTE_PENDING if situation.has.open_quote(situation.now) else Reason.QUOTE_REQUIRED
     account = situation.known_account
+    if is_lost(account.timezone):
+        return Reason.CHANGE_NOT_ALLOWED  # a purchase is final, and its first day is the account's
     if not account.payment_method_on_file:
         return Reason.PAYMENT_METHOD_REQUIRED
-    if promise is not None:
-        return Reason.PROMISE_INVALID
-    if expected is not None and expected != full_price(situation.offer, account.licenses):
-        return Reason.PRICE_CHANGED
-    return None
+    if promise is Reason.PROMISE_INVALID:
+        return promise
+    changed = _broken(situation, promise) is not None
+    changed = changed or expected not in (None, full_price(situation.offer, account.licenses))
+    return Reason.PRICE_CHANGED if changed else None
+
+
+def _broken(situation: Situation, promise: Promised) -> PricePromise | None:
+    """Return a promise that does not hold any more."""
+    kept = not isinstance(promise, PricePromise) or promised.is_kept(promise, *_now(situation))
+    return None if kept or not isinstance(promise, PricePromise) else promise
+
+
+def _now(situation: Situation) -> tuple[Terms, AddOnState, datetime]:
+    """Return what a promise is held against: the terms of a purchase now, what there is of the add-on, and when."""
+    return terms_of(situation.known_account, situation.list_price), situation.has, situation.now
 
 
 def _quote_refusal(situation: Situation) -> Reason | None:
@@ -205,7 +228,7 @@ SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.CHANGE_NOT_ALLOWED: "Your account has {add_on} for free until {granted_until}: no trial is needed.",
         Reason.PAYMENT_METHOD_REQUIRED: "Add a payment method to your account, then subscribe to {add_on}.",
         Reason.PROMISE_INVALID: (
-            "This price promise for {add_on} cannot be honored, as no promises are issued yet: subscribe without one."
+            "This is no price promise of ours to your account for {add_on}: look at the price again and subscribe."
         ),
     }
 )
@@ -229,21 +252,40 @@ _WHY_QUOTE: Final[Mapping[QuoteCause, str]] = MappingProxyType(
 )
 
 
-def sentence(situation: Situation, action: Action, reason: Reason, *, expected: Money | None = None) -> str:
+def sentence(
+    situation: Situation, action: Action, reason: Reason, *, expected: Money | None = None, promise: Promised = None
+) -> str:
     """Tell the member in one English sentence why not, and what to do. Whoever may do nothing is told nothing else."""
     add_on = situation.add_on.name if situation.add_on is not None else "this add-on"
     match reason:
         case Reason.ROLE_NOT_PERMITTED:
             barred = situation.role is None or not may(situation.role)
             return _NO_ACCESS if barred else _WHO_MAY[action].format(add_on=add_on)
+        case Reason.ALREADY_PURCHASED if situation.begins_on is not None:
+            return f"Your account already has {add_on}: it begins on {situation.begins_on}."
+        case Reason.CHANGE_NOT_ALLOWED if action is Action.SUBSCRIBE_NOW:
+            zone = situation.known_account.timezone
+            return f"Your account's time zone, {zone}, is not known any more: correct it, then subscribe to {add_on}."
         case Reason.QUOTE_REQUIRED if isinstance(situation.offer, QuoteCause):
             why = _WHY_QUOTE[situation.offer].format(limit=situation.catalog.self_service_seat_limit)
             return f"{add_on} needs a quote, because {why}: request one from your account manager."
-        case Reason.PRICE_CHANGED if expected is not None:
-            return f"The price of {add_on} {_price_difference(situation, expected)}: check it and subscribe again."
+        case Reason.PRICE_CHANGED:
+            return _price_changed(situation, add_on, expected, _broken(situation, promise))
     trial, until = situation.has.trial, situation.has.granted_until
     trial_end = f"{trial.ends_at:%Y-%m-%d %H:%M} UTC" if trial else "its end"
     return SENTENCES[reason].format(add_on=add_on, trial_end=trial_end, granted_until=until)
+
+
+def _price_changed(situation: Situation, add_on: str, expected: Money | None, broken: PricePromise | None) -> str:
+    if broken is not None:
+        why = promised.differences(broken, *_now(situation))
+        difference = _price_difference(situation, promised.promised_cycle(broken))
+        return (
+            f"The price promise for {add_on} does not hold any more, {why}. The price {difference}: "
+            "check it and subscribe again."
+        )
+    shown = _price_difference(situation, expected) if expected is not None else "changed"
+    return f"The price of {add_on} {shown}: check it and subscribe again."
 
 
 def _price_difference(situation: Situation, expected: Money) -> str:
@@ -252,5 +294,7 @@ def _price_difference(situation: Situation, expected: Money) -> str:
     if price.currency != expected.currency:
         return f"{is_now}, not {expected}"
     more = price.amount_minor - expected.amount_minor
+    if not more:
+        return f"is still {price} per billing cycle"
     difference = Money(amount_minor=abs(more), currency=price.currency)
     return f"{is_now}, {difference} {'more' if more > 0 else 'less'} than the {expected} you were shown"

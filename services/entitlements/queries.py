@@ -13,11 +13,11 @@ from contracts.accounts import BillingFrequency
 from contracts.catalog import Catalog, ListPrice
 from contracts.identity import Role
 from contracts.money import Money
+from contracts.offers import full_price
 from contracts.payload import AccountId, AddOnId, UserId
 from contracts.results import Action, Ask, Reason
 from services.entitlements import policy
 from services.entitlements.account import Known, rows_of, situation_of
-from services.entitlements.offers import full_price
 from services.entitlements.policy import Situation
 from services.entitlements.schedule import AddOnState
 from services.runtime.decision import Rejected

@@ -6,14 +6,53 @@ Terms that are announced take over on their first day, by the date alone: no mes
 What stays true (`tests/entitlements/test_subscriptions.py`):
 - Terms but for the seats never change a day before the first day that was announced for them.
 - The days on which a subscription's changes are decided never go back, whatever the clock or the zone does.
+- A trial goes on until it ends or until a subscription agreed meanwhile begins, whichever is earlier.
 """
 
-from datetime import date, datetime
-from typing import NamedTuple
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Final, NamedTuple
 
-from contracts.cycles import cycle_containing, local_date
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.catalog import AddOn, Catalog
+from contracts.cycles import cycle_containing, local_date, local_midnight
 from contracts.events import AddOnPurchased, Person, SubscriptionCanceled, SubscriptionModified, Terms
-from contracts.payload import Value
+from contracts.payload import TimeZoneName, Value
+
+_UTC: Final = "UTC"
+_KNOWN_ZONE: Final[TypeAdapter[str]] = TypeAdapter(TimeZoneName)
+
+
+@lru_cache(maxsize=1_024)
+def is_lost(timezone: str) -> bool:
+    """Whether this machine's zone data has no zone of that name, or none any more: it then counts as UTC."""
+    try:
+        _KNOWN_ZONE.validate_python(timezone)
+    except ValidationError:
+        return True
+    return False
+
+
+def zone_in_use(timezone: str) -> str:
+    """Return the zone by which days are counted where an account or its terms say `timezone`."""
+    return _UTC if is_lost(timezone) else timezone
+
+
+def day_in(timezone: str, now: datetime) -> date:
+    """Return the local date that counts in a zone, lost or not, at an aware instant."""
+    return local_date(now, zone_in_use(timezone))
+
+
+def notice_at(add_on: AddOn, ends_at: datetime, decided_at: datetime) -> datetime:
+    """Return when to say that a trial ends soon; its end itself where that has passed or nobody is to be told."""
+    due = ends_at - timedelta(days=add_on.trial_notice_days)
+    return due if due > decided_at else ends_at
+
+
+def expires_at(catalog: Catalog, requested_at: datetime) -> datetime:
+    """Return the first moment at which a quote is open no more."""
+    return requested_at + timedelta(days=catalog.quote_valid_days)
 
 
 class Present(NamedTuple):
@@ -38,11 +77,14 @@ class Subscription(Value):
     """What was agreed: `terms` in force from `terms_from` on, and those announced for `next_from`.
 
     `licenses_from` is the day the latest change or the end was decided; the seats of all terms are those since then.
-    `ends_on` is the first local day without the add-on.
+    `ends_on` is the first local day without the add-on; where it is that of the first with it, no day was covered.
+    `begins_at` is its first moment where that lay ahead as it was sold, and None again once it is canceled before.
+    `free_from` is the first day that no earlier subscription of the add-on covers.
     """
 
     id: str
     begins_on: date
+    begins_at: datetime | None = None
     terms: Terms
     terms_from: date
     licenses_from: date
@@ -50,16 +92,26 @@ class Subscription(Value):
     next_from: date | None = None
     follows_account: bool = True
     ends_on: date | None = None
+    free_from: date | None = None
 
     @classmethod
-    def of(cls, event: AddOnPurchased) -> "Subscription":
-        """Begin a subscription on its first billed day."""
+    def of(cls, event: AddOnPurchased, before: "Subscription | None" = None) -> "Subscription":
+        """Begin a subscription on its first billed day; `before` is the add-on's last one."""
         day = event.effective_date
-        return cls(id=event.subscription_id, begins_on=day, terms=event.terms, terms_from=day, licenses_from=day)
+        begins_at = local_midnight(day, zone_in_use(event.terms.timezone))
+        return cls(
+            id=event.subscription_id,
+            begins_on=day,
+            begins_at=begins_at if begins_at > event.purchased_at else None,
+            terms=event.terms,
+            terms_from=day,
+            licenses_from=day,
+            free_from=before.covered_until if before is not None else None,
+        )
 
     def at(self, now: datetime) -> Present:
         """Return what holds at an instant: before the first day what will hold then."""
-        return self._on(local_date(now, self.terms.timezone), now)
+        return self._on(day_in(self.terms.timezone, now), now)
 
     def _on(self, today: date, now: datetime | None = None) -> Present:
         day = max(today, self.terms_from, self.licenses_from)
@@ -69,7 +121,7 @@ class Subscription(Value):
             return Present(self.terms, self.terms_from, day, self.next_terms, self.next_from)
         if now is not None:
             # A zone further west may not have reached the day yet on which its terms take over.
-            day = max(self.next_from, self.licenses_from, local_date(now, self.next_terms.timezone))
+            day = max(self.next_from, self.licenses_from, day_in(self.next_terms.timezone, now))
         return _present(self.next_terms, self.next_from, day)
 
     def modified(self, event: SubscriptionModified) -> "Subscription":
@@ -80,6 +132,7 @@ class Subscription(Value):
         return Subscription(
             id=self.id,
             begins_on=self.begins_on,
+            begins_at=self.begins_at,
             terms=terms,
             terms_from=present.terms_from,
             licenses_from=event.licenses_from,
@@ -87,20 +140,40 @@ class Subscription(Value):
             next_from=event.terms_from if announced else None,
             follows_account=event.follows_account,
             ends_on=self.ends_on,
+            free_from=self.free_from,
         )
 
     def ended(self, event: SubscriptionCanceled) -> "Subscription":
         """End; the day on which that was decided is one no later change goes behind."""
-        day = self.at(event.canceled_at).day
-        return self.model_copy(update={"ends_on": event.effective_date, "licenses_from": day})
+        day, begins_at = self.at(event.canceled_at).day, self.begins_at
+        if begins_at is not None and event.canceled_at < begins_at and event.effective_date <= self.begins_on:
+            begins_at = None
+        changes = {"ends_on": event.effective_date, "licenses_from": day, "begins_at": begins_at}
+        return self.model_copy(update=changes)
+
+    def last_end(self, now: datetime) -> date:
+        """Return the first day without it where it ends with what has begun: the end of the period.
+
+        It is the first day itself while that is ahead, so that nothing is used and nothing stays paid.
+        """
+        present = self.at(now)
+        lies_ahead = present.day == self.begins_on > day_in(self.terms.timezone, now)
+        return self.begins_on if lies_ahead else present.next_from
+
+    @property
+    def covered_until(self) -> date | None:
+        """The first day that neither it nor an earlier one covers; None where no day is covered, or it has no end."""
+        if self.ends_on is None or self.ends_on <= self.begins_on:
+            return self.free_from
+        return self.ends_on
 
     def has_begun(self, day: date) -> bool:
         """Whether its first billed day has come on the local date `day`."""
         return day >= self.begins_on
 
     def has_ended(self, day: date) -> bool:
-        """Whether it covers neither the local date `day` nor a later one."""
-        return self.ends_on is not None and day >= self.ends_on
+        """Whether neither it nor an earlier one covers the local date `day` or a later one."""
+        return self.ends_on is not None and day >= (self.covered_until or date.min)
 
 
 def _present(terms: Terms, terms_from: date, day: date) -> Present:
@@ -148,10 +221,26 @@ class AddOnState(Value):
         """Whether the add-on is free of charge on the account's local date `today`."""
         return self.granted_until is not None and today < self.granted_until
 
+    @property
+    def replaces_trial_at(self) -> datetime | None:
+        """When the subscription begins that was agreed during the trial; None where the trial ends by itself before."""
+        begins_at = self.subscription.begins_at if self.subscription is not None else None
+        if self.trial is None or begins_at is None:
+            return None
+        return begins_at if self.trial.started_at < begins_at <= self.trial.ends_at else None
+
+    @property
+    def open_trial(self) -> Trial | None:
+        """The trial whose end was not told yet; it ends with the beginning of the subscription at the latest."""
+        if self.trial is None or self.trial.ended_at is not None:
+            return None
+        replaced_at = self.replaces_trial_at
+        return self.trial if replaced_at is None else self.trial.model_copy(update={"ends_at": replaced_at})
+
     def running_trial(self, now: datetime) -> Trial | None:
         """Return the trial that gives access now."""
-        trial = self.trial
-        return trial if trial is not None and trial.ended_at is None and now < trial.ends_at else None
+        trial = self.open_trial
+        return trial if trial is not None and now < trial.ends_at else None
 
     def open_quote(self, now: datetime) -> Quote | None:
         """Return the quote that can still be answered now."""

@@ -2,6 +2,7 @@
 
     trial_notice:<add-on>  -> TrialEndingSoon
     trial_end:<add-on>     -> TrialEnded (expired), [AddOnPurchased (origin trial), where the catalog says convert]
+                           -> TrialEnded (purchased), as the subscription begins that was agreed meanwhile
     quote_end:<add-on>     -> QuoteExpired
 
 What happened, happened when it was due, however late the timer is. A trial that converts is bought at the list price of
@@ -12,13 +13,12 @@ where the account could not buy at list price then, or has the add-on anyway, bo
 from datetime import datetime
 
 from contracts.catalog import Catalog, ListPrice
-from contracts.cycles import local_date
 from contracts.events import AddOnPurchased, TrialEndingSoon
 from contracts.identity import derive_id
+from contracts.offers import offer_to, terms_of
 from contracts.payload import Payload
 from services.entitlements.account import QUOTE_END, TRIAL_NOTICE, Known, quote_expired, trial_ended
-from services.entitlements.offers import offer_to, terms_of
-from services.entitlements.schedule import Trial
+from services.entitlements.schedule import Trial, day_in, is_lost
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, TimerDue
 
 
@@ -33,18 +33,33 @@ def decide(state: Known, timer: TimerDue, cause: Cause, catalog: Catalog, now: d
     has = state.document.add_ons[add_on]
     if kind == QUOTE_END:
         return Accepted(quote_expired(state, add_on))
-    if has.trial is None:
+    trial = has.open_trial
+    if trial is None:
         return Ignored(f"timer {timer.name} is of no concern: there is no trial")
-    trial = has.trial
     if kind != TRIAL_NOTICE or trial.ends_at <= now:  # a notice that comes after the end is the end itself
         return Accepted(_end(state, add_on, trial, cause, catalog))
     soon = TrialEndingSoon(
-        account_id=state.account_id, add_on=add_on, started_by=trial.started_by, ends_at=trial.ends_at
+        account_id=state.account_id,
+        add_on=add_on,
+        started_by=trial.started_by,
+        ends_at=trial.ends_at,
+        after_trial=_after_trial(state, add_on, trial, catalog),
     )
     return Accepted((soon,))
 
 
+def _after_trial(state: Known, add_on: str, trial: Trial, catalog: Catalog) -> str:
+    """Return what the catalog lets a trial end in; a purchase or a grant that outlasts it leaves nothing to convert."""
+    known, account, has = catalog.add_ons.get(add_on), state.document.account, state.document.add_ons[add_on]
+    if known is None or account is None:
+        return "lapse"
+    today = day_in(account.timezone, trial.ends_at)
+    return "lapse" if has.is_purchased(today) or has.is_granted(today) else known.after_trial
+
+
 def _end(state: Known, add_on: str, trial: Trial, cause: Cause, catalog: Catalog) -> tuple[Payload, ...]:
+    if state.document.add_ons[add_on].replaces_trial_at is not None:
+        return (trial_ended(state.account_id, add_on, trial, trial.ends_at, "purchased"),)
     ended = trial_ended(state.account_id, add_on, trial, trial.ends_at, "expired")
     purchased = _conversion(state, add_on, trial, cause, catalog)
     return (ended,) if purchased is None else (ended, purchased)
@@ -55,8 +70,8 @@ def _conversion(state: Known, add_on_id: str, trial: Trial, cause: Cause, catalo
     account, add_on = state.document.account, catalog.add_ons.get(add_on_id)
     if account is None or add_on is None or add_on.after_trial != "convert":
         return None
-    has, today = state.document.add_ons[add_on_id], local_date(trial.ends_at, account.timezone)
-    if account.status != "active" or not account.payment_method_on_file:
+    has, today = state.document.add_ons[add_on_id], day_in(account.timezone, trial.ends_at)
+    if account.status != "active" or not account.payment_method_on_file or is_lost(account.timezone):
         return None
     if has.is_purchased(today) or has.is_granted(today):
         return None
@@ -66,7 +81,7 @@ def _conversion(state: Known, add_on_id: str, trial: Trial, cause: Cause, catalo
     return AddOnPurchased(
         account_id=state.account_id,
         add_on=add_on_id,
-        subscription_id=derive_id(state.account_id, cause.id, "subscription"),
+        subscription_id=derive_id(state.account_id, cause.key, "subscription"),
         purchased_by=trial.started_by,
         purchased_at=trial.ends_at,
         effective_date=today,

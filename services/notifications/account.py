@@ -18,11 +18,12 @@ from contracts.events import DigestChanged, FeatureRequested, FeatureSnoozed, Pe
 from contracts.identity import Role
 from contracts.notices import Recipient, Template
 from contracts.payload import Value
-from services.notifications import digest
+from services.notifications import digest, schedule, trend
 from services.runtime.decision import Document, Row, State
 
-DIGEST: Final = "digest"
 HELD_INVOICES_MAX: Final = 50
+UTC: Final = "UTC"
+"""The zone of an account that no fact has named one of."""
 _INVOICES: Final = frozenset({Template.PURCHASE_RECEIPT, Template.INVOICE})
 _ANSWERS: Final = (Template.REQUESTED_ADD_ON_PURCHASED, Template.FEATURE_DECLINED)
 TELLINGS: Final = (*_ANSWERS, Template.REQUESTED_ADD_ON_TRIAL_STARTED)
@@ -58,7 +59,7 @@ class Held(Notice):
 class Telling(Value):
     """The requesters 1 … `upto` of an add-on hear `data`: what `actor` did `at` that moment.
 
-    `since`: only those whose latest request is later than that, as the others were answered then.
+    `since` is when requests were answered before: only those made after that are still open. None: never.
     """
 
     actor: str
@@ -78,8 +79,9 @@ class Snooze(Value):
 class NotifiedAccount(Document):
     """An account as notifications knows it; `account_revision` is -1 until the account's first fact.
 
-    `timezone` is None until a fact names one. `requests` and `snoozes` are by add-on, `tellings` and `held` by template
-    and add-on, so the catalog bounds them all, but for held invoices: HELD_INVOICES_MAX.
+    `timezone` is None until a fact names one. `requests`, `trends` and `snoozes` are by add-on, `tellings` and `held`
+    by template and add-on, so the catalog bounds them all, but for held invoices: HELD_INVOICES_MAX. `notifications`
+    counts all that was ever said.
     """
 
     account_revision: int = -1
@@ -90,9 +92,11 @@ class NotifiedAccount(Document):
     cadence: Cadence = "daily"
     cadence_since: datetime | None = None
     requests: Mapping[str, digest.Aggregate] = {}
+    trends: Mapping[str, trend.Trend] = {}
     snoozes: Mapping[str, Snooze] = {}
     tellings: Mapping[str, Telling] = {}
     held: Mapping[str, Held] = {}
+    notifications: int = 0
 
 
 class MemberRow(Row):
@@ -112,9 +116,17 @@ class OwnersRow(Row):
 
 
 class AskedRow(Row):
-    """A member's latest request for an add-on: row `asked:<add-on>:<user id>`."""
+    """A member's latest request for an add-on: row `asked:<add-on>:<user id>`.
+
+    `follows` is the answer it came after, of which its own moment does not tell, as both have the same.
+    """
 
     request: digest.Request
+    follows: datetime | None = None
+
+    def is_open(self, since: datetime | None) -> bool:
+        """Whether it was made after the answer of that moment, None: no answer."""
+        return since is None or self.request.requested_at > since or self.follows == since
 
 
 class RequesterRow(Row):
@@ -133,12 +145,36 @@ def member_row(user_id: str) -> str:
 
 def asked_row(event: FeatureRequested) -> str:
     """Name the row that says whether this member asked for this add-on before."""
-    return f"asked:{_escaped(event.add_on)}:{event.requested_by.user_id}"
+    return asked_by_row(event.add_on, event.requested_by.user_id)
+
+
+def asked_by_row(add_on: str, user_id: str) -> str:
+    """Name the row of a member's latest request for an add-on."""
+    return f"asked:{_escaped(add_on)}:{user_id}"
+
+
+def requester_row(add_on: str, number: int) -> str:
+    """Name the row of the n-th member who asked for an add-on."""
+    return f"requester:{_escaped(add_on)}:{number}"
 
 
 def telling_about(document: NotifiedAccount, template: Template, add_on: str) -> Telling | None:
     """Return what those who asked for an add-on were last told by a template, or are being told."""
     return document.tellings.get(telling_key(template, add_on))
+
+
+def answered_at(document: NotifiedAccount, add_on: str, by: datetime | None = None) -> datetime | None:
+    """Return when the requests for an add-on were last answered, not later than `by`; None where they never were.
+
+    A purchase and a refusal answer the requests made so far, as they end a round of them in entitlements.
+    """
+    moments: list[datetime] = []
+    for template in _ANSWERS:
+        answer = telling_about(document, template, add_on)
+        if answer is not None:
+            known = answer.at if by is None or answer.at <= by else answer.since
+            moments += [known] if known is not None and (by is None or known <= by) else []
+    return max(moments, default=None)
 
 
 def telling_key(template: Template, add_on: str) -> str:
@@ -194,14 +230,21 @@ def with_request(state: Known, event: FeatureRequested) -> Known:
     )
     asked: AskedRow | None = state.row(asked_row(event))
     earlier = asked.request if asked else None
-    answers = (telling_about(state.document, template, add_on) for template in _ANSWERS)
-    is_news = all(answer is None or request.requested_at >= answer.at for answer in answers)
+    answered = answered_at(state.document, add_on)
+    is_news = answered is None or request.requested_at >= answered
     aggregate = digest.add(state.document.requests.get(add_on), request, earlier, is_news=is_news)
     state = with_aggregate(state, add_on, aggregate)
-    state = state.with_row(asked_row(event), AskedRow(request=digest.latest(earlier, request)))
+    latest = digest.latest(earlier, request)
+    follows = answered if latest.requested_at == answered else None
+    if asked is not None and asked.request.requested_at == latest.requested_at:
+        follows = asked.follows
+    state = state.with_row(asked_row(event), AskedRow(request=latest, follows=follows))
+    day = schedule.day_in(state.document.timezone or UTC, request.requested_at)
+    counted = trend.add(state.document.trends.get(add_on), day)
+    state = state.with_document(trends={**state.document.trends, add_on: counted})
     if earlier is not None:
         return state
-    return state.with_row(f"requester:{_escaped(add_on)}:{aggregate.people}", RequesterRow(user_id=person.user_id))
+    return state.with_row(requester_row(add_on, aggregate.people), RequesterRow(user_id=person.user_id))
 
 
 def with_aggregate(state: Known, add_on: str, aggregate: digest.Aggregate) -> Known:

@@ -99,7 +99,7 @@ def _notice(event: Told, catalog: Catalog) -> Held:
     said = event.model_dump(mode="json", exclude={"account_id", "by"}) | naming(catalog, event.add_on)
     if isinstance(event, TrialEndingSoon):
         known = catalog.add_ons.get(event.add_on)
-        said["after_trial"] = known.after_trial if known else None
+        said["after_trial"] = event.after_trial or (known.after_trial if known else None)
     to_owners = not isinstance(event, QuoteDeclined | QuoteExpired)
     return Held(template=_TEMPLATES[type(event)], data=said, person=person_of(event), to_owners=to_owners)
 

@@ -3,14 +3,15 @@
 What stays true (`tests/notifications/test_telling.py`):
 - A timer `tell:<template>:<add-on>:<n>` is the only place that says from which number on they are still to be told.
 - A page reads its requesters, then what else it needs of them; it costs the same however many asked.
+- Nobody is told of a purchase before what was bought is there.
 """
 
 from datetime import datetime
 from typing import Any, Final
 
-from contracts.events import AddOnPurchased, FeatureDeclined, FeatureRequested, TrialStarted
+from contracts.events import AddOnPurchased, FeatureDeclined, FeatureRequested, SubscriptionCanceled, TrialStarted
 from contracts.notices import Recipient, Template
-from services.notifications import account, digest
+from services.notifications import account, digest, schedule
 from services.notifications.account import (
     TELLINGS,
     AskedRow,
@@ -48,15 +49,15 @@ def page(state: Known, timer: str) -> tuple[Notice, tuple[Recipient, ...]] | Nee
     missing = tuple(name for name in wanted if name not in state.rows)
     if missing:
         return NeedsRows(missing)
-    readers = (reader(state, user_id) for user_id in user_ids if _asked_since(state, timer, user_id, telling.since))
+    readers = (reader(state, user_id) for user_id in user_ids if _is_open(state, timer, user_id, telling.since))
     return Notice(template=template, data=telling.data), tuple(each for each in readers if each is not None)
 
 
-def _asked_since(state: Known, timer: str, user_id: str, since: datetime | None) -> bool:
+def _is_open(state: Known, timer: str, user_id: str, since: datetime | None) -> bool:
     if since is None:
         return True
     asked: AskedRow | None = state.row(_asked_row(timer, user_id))
-    return asked is not None and asked.request.requested_at > since
+    return asked is not None and asked.is_open(since)
 
 
 def _telling_of(state: Known, timer: str) -> tuple[Template, Telling]:
@@ -93,7 +94,14 @@ def _under_way(state: Known, key: str) -> bool:
     return any(name.startswith(f"{TELL}{key}:") for name in state.document.timers)
 
 
-def with_purchase(state: Known, event: AddOnPurchased, naming: dict[str, Any]) -> Known:
+def with_purchase_or_end(state: Known, event: AddOnPurchased | SubscriptionCanceled, naming: dict[str, Any]) -> Known:
+    """Begin to tell who asked of a purchase; call it off where it was canceled before anything of it began."""
+    if isinstance(event, SubscriptionCanceled):
+        return _without_purchase(state, event)
+    return _with_purchase(state, event, naming)
+
+
+def _with_purchase(state: Known, event: AddOnPurchased, naming: dict[str, Any]) -> Known:
     """Drop what nobody needs to be told any more, and begin to tell who asked. The counts stay as history."""
     aggregate = state.document.requests.get(event.add_on)
     if aggregate is not None:
@@ -103,8 +111,27 @@ def with_purchase(state: Known, event: AddOnPurchased, naming: dict[str, Any]) -
         at=event.purchased_at,
         upto=aggregate.people if aggregate else 0,
         data=naming | event.model_dump(mode="json", include={"purchased_by", "purchased_at", "effective_date"}),
+        since=_since(state, Template.REQUESTED_ADD_ON_PURCHASED, event.add_on, event.purchased_at),
     )
-    return _with_telling(state, telling_key(Template.REQUESTED_ADD_ON_PURCHASED, event.add_on), telling)
+    key = telling_key(Template.REQUESTED_ADD_ON_PURCHASED, event.add_on)
+    return _with_telling(state, key, telling, _first_morning(event))
+
+
+def _first_morning(event: AddOnPurchased) -> datetime:
+    """Return the morning of the first day of what was bought, where that is still ahead, else when it was bought."""
+    zone = event.terms.timezone
+    if event.effective_date <= schedule.day_in(zone, event.purchased_at):
+        return event.purchased_at
+    return schedule.morning(event.effective_date, zone)
+
+
+def _without_purchase(state: Known, event: SubscriptionCanceled) -> Known:
+    """Call off the telling of a purchase that never began."""
+    key = telling_key(Template.REQUESTED_ADD_ON_PURCHASED, event.add_on)
+    telling = state.document.tellings.get(key)
+    if telling is None or event.effective_date.isoformat() > telling.data["effective_date"]:
+        return state
+    return _without_page(state, key)
 
 
 def with_trial(state: Known, event: TrialStarted, naming: dict[str, Any]) -> Known:
@@ -115,31 +142,38 @@ def with_trial(state: Known, event: TrialStarted, naming: dict[str, Any]) -> Kno
         at=event.started_at,
         upto=aggregate.people if aggregate else 0,
         data=naming | event.model_dump(mode="json", include={"started_by", "started_at", "ends_at"}),
+        since=_since(state, Template.REQUESTED_ADD_ON_TRIAL_STARTED, event.add_on, event.started_at),
     )
     return _with_telling(state, telling_key(Template.REQUESTED_ADD_ON_TRIAL_STARTED, event.add_on), telling)
 
 
 def with_decline(state: Known, event: FeatureDeclined, naming: dict[str, Any]) -> Known:
-    """Drop the news, and begin to tell whoever asked since requests were last turned down."""
+    """Drop the news, and begin to tell whoever asked since requests were last answered."""
     key = telling_key(Template.FEATURE_DECLINED, event.add_on)
-    aggregate, earlier = state.document.requests.get(event.add_on), state.document.tellings.get(key)
+    aggregate = state.document.requests.get(event.add_on)
     if aggregate is not None:
         state = with_aggregate(state, event.add_on, digest.after_decline(aggregate, event.declined_at))
-    since = None
-    if earlier is not None:
-        since = earlier.since if _under_way(state, key) else earlier.at
     telling = Telling(
         actor=event.declined_by.user_id,
         at=event.declined_at,
         upto=aggregate.people if aggregate else 0,
         data=naming | event.model_dump(mode="json", include={"declined_by", "declined_at", "note"}),
-        since=since,
+        since=_since(state, Template.FEATURE_DECLINED, event.add_on, event.declined_at),
     )
     return _with_telling(state, key, telling)
 
 
-def _with_telling(state: Known, key: str, telling: Telling) -> Known:
-    return _with_page(state.with_document(tellings={**state.document.tellings, key: telling}), key, 1, telling.at)
+def _since(state: Known, template: Template, add_on: str, at: datetime) -> datetime | None:
+    """Return since when requests are open; those who were not told yet of what this replaces are told of this."""
+    key = telling_key(template, add_on)
+    if _under_way(state, key):
+        return state.document.tellings[key].since
+    return account.answered_at(state.document, add_on, by=at)
+
+
+def _with_telling(state: Known, key: str, telling: Telling, due: datetime | None = None) -> Known:
+    state = state.with_document(tellings={**state.document.tellings, key: telling})
+    return _with_page(state, key, 1, due or telling.at)
 
 
 def with_next_page(state: Known, timer: TimerDue) -> Known:
@@ -149,8 +183,13 @@ def with_next_page(state: Known, timer: TimerDue) -> Known:
 
 
 def _with_page(state: Known, key: str, first: int, due: datetime) -> Known:
+    state = _without_page(state, key)
+    if first > state.document.tellings[key].upto:
+        return state
+    return state.with_document(timers={**state.document.timers, f"{TELL}{key}:{first}": due})
+
+
+def _without_page(state: Known, key: str) -> Known:
     own = f"{TELL}{key}:"
     timers = {name: instant for name, instant in state.document.timers.items() if not name.startswith(own)}
-    if first <= state.document.tellings[key].upto:
-        timers[f"{own}{first}"] = due
     return state.with_document(timers=timers)

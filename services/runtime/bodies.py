@@ -26,7 +26,8 @@ class CommandBody:
         self._commands = {command.__name__: command for command in commands}
         self._said = said
         bodies: Any = Union[tuple(self._body_of(command) for command in commands)]  # noqa: UP007 - made at run time
-        self._adapter: TypeAdapter[Any] = TypeAdapter(Annotated[bodies, Field(discriminator="type")])
+        one_of_many: Any = Annotated[bodies, Field(discriminator="type")]
+        self._adapter: TypeAdapter[Any] = TypeAdapter(one_of_many if len(commands) > 1 else bodies)
 
     def _body_of(self, command: type[Payload]) -> type[BaseModel]:
         fields: dict[str, Any] = {

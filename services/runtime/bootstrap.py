@@ -19,7 +19,6 @@ import uvicorn
 from aiokafka.errors import IllegalStateError
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
-from redis.asyncio import BlockingConnectionPool, Redis
 
 from contracts.topics import READERS, TOPICS
 from services.runtime import functions
@@ -33,15 +32,17 @@ from services.runtime.door import Door
 from services.runtime.errors import TROUBLE, ConfigurationError, Stopping
 from services.runtime.handling import Handling
 from services.runtime.health import Health
+from services.runtime.hearing import Hearing, Newest
 from services.runtime.http import Doors, make_application
 from services.runtime.kafka import LogEnds, Publisher, check_topics
+from services.runtime.lost_offsets import check_offsets
 from services.runtime.patience import Patience
 from services.runtime.redis_check import check_redis
 from services.runtime.relay import Relay
 from services.runtime.settings import Settings
 from services.runtime.shards import Shards
-from services.runtime.store import Store
-from services.runtime.subscription import Subscribe, make_broker
+from services.runtime.store import Store, connect_redis
+from services.runtime.subscription import Subscribe, Subscription, make_broker
 from services.runtime.timers import Timers
 from services.runtime.virtual_clock import VirtualClock, check_clock
 
@@ -51,7 +52,6 @@ EXIT_DEFECT = 70  # EX_SOFTWARE
 _STOP_SECONDS_MAX = 10
 _STREAMS_END_SECONDS = 2
 _GC_ALLOCATIONS = 100_000  # a batch makes tens of thousands of objects that reference counting frees
-_REDIS_CONNECTIONS_MAX = 32
 _CLOCK_POLL_SECONDS = 0.02
 
 
@@ -86,7 +86,9 @@ class Process:
         )
         self._publisher = Publisher(settings)
         self._log_ends = LogEnds(settings)
-        store = Store(self._redis, settings.namespace, service, settings.partitions, settings.inbox_retention_ms)
+        store = self._store = Store(
+            self._redis, settings.namespace, service, settings.partitions, settings.inbox_retention_ms
+        )
         self._relay = Relay(store, self._publisher, self._log_ends, self._patience, SystemClock(), settings)
         self.handling = Handling(
             committing=Committing(decider, answer, store, self._clock, settings.conflicts_max),
@@ -99,32 +101,42 @@ class Process:
             wake=self._wake if settings.virtual_clock else self._relay.wake,
         )
         self.authentication = Authentication(settings)
-        door = Door(
-            decider,
-            store,
+        self._doors = doors(self._door()) if doors is not None else None
+        hearing = self._hearing()
+        self._timers = Timers(store, self.handling, hearing, self._patience, self._clock, settings)
+        self.shards = Shards([self._relay.run, self._timers.run], self.defect)
+        self.broker: KafkaBroker = make_broker(settings, hearing.turn)
+        self.subscription: Subscription = subscribe(self)
+
+    def _door(self) -> Door[Any]:
+        return Door(
+            self.decider,
+            self._store,
             self.handling,
             self._clock,
-            settings,
+            self.settings,
             self.authentication,
-            Allowance(settings.requests_per_minute),
+            Allowance(self.settings.requests_per_minute),
             ending=self._ending,
         )
-        self._doors = doors(door) if doors is not None else None
-        self._timers = Timers(store, self.handling, self._patience, self._clock, settings)
-        self.shards = Shards([self._relay.run, self._timers.run], self.defect)
-        self.broker: KafkaBroker = make_broker(settings)
-        self.subscription = subscribe(self)
+
+    def _hearing(self) -> Hearing:
+        read = [self.settings.namespace + topic.name for topic in READERS[self.service]]
+        return Hearing(self._log_ends, read, self._patience, self._clock, self._newest_batch)
 
     async def start(self) -> None:
         """Wait for what it depends on, check it, and join the group; a misconfiguration ends the process."""
         try:
             self.authentication.check()
-            await self._patience.until_done("reach Redis", lambda: check_redis(self._redis, self.settings))
+            await self._patience.until_done(
+                "reach Redis", lambda: check_redis(self._redis, self.settings, self.service)
+            )
             await self._patience.until_done(
                 "reach Redis", lambda: check_clock(self._redis, self.settings.namespace, self._clock)
             )
             await self._patience.until_done("reach Redis", lambda: functions.ensure_loaded(self._redis))
             await self._patience.until_done("reach Kafka", lambda: check_topics(self.settings, self._topics()))
+            await self._patience.until_done("see where its group has read to", self._check_offsets)
             await self._patience.until_done("join the group", self.broker.start)
             self.health.started()
             await asyncio.gather(self._watch_progress(), self._follow_clock())
@@ -136,6 +148,9 @@ class Process:
         except Exception as error:  # noqa: BLE001 - whatever it is, the process must not go on half started
             self.defect(error)
 
+    async def _check_offsets(self) -> None:
+        await check_offsets(self.settings, self.service, READERS[self.service], self._store, SystemClock().now())
+
     def _topics(self) -> Sequence[str]:
         read = [topic.name for topic in READERS[self.service]]
         written = [topic.name for topic in TOPICS if topic.writer == self.service]
@@ -146,6 +161,9 @@ class Process:
         while True:
             await self._patience.pause(self.settings.log_check_ms / 1_000)
             await self._patience.until_done("reach Kafka", self._measure_waiting)
+
+    def _newest_batch(self) -> Newest:
+        return self.subscription.pipeline.newest()
 
     def _wake(self, shard: int) -> None:
         """Publish what was committed; where time stands still, fire at once what it made due."""
@@ -256,18 +274,6 @@ class _Server(uvicorn.Server):
         """Stop serving."""
         self._on_signal()
         super().handle_exit(sig, frame)
-
-
-def connect_redis(settings: Settings) -> Redis:
-    """Return a client for the configured Redis; no connection is made before the first call."""
-    pool = BlockingConnectionPool.from_url(
-        settings.redis_url,
-        max_connections=_REDIS_CONNECTIONS_MAX,
-        timeout=settings.redis_timeout_seconds,
-        socket_timeout=settings.redis_timeout_seconds,
-        socket_connect_timeout=settings.redis_timeout_seconds,
-    )
-    return Redis.from_pool(pool)
 
 
 def main(build: Callable[[Settings], Process]) -> int:

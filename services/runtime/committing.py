@@ -43,7 +43,7 @@ class _Account(NamedTuple):
 
     loaded: Loaded
     rows: Sequence[str]
-    command_ids: Sequence[str]
+    command_keys: Sequence[str]
 
 
 class _Moved(Exception):  # noqa: N818 - it moved between two loads
@@ -135,7 +135,7 @@ class Committing(Generic[D]):
     async def _load(self, shard: int, attempt: _Attempt[D], deliveries: Sequence[Delivery]) -> None:
         """Load every account of the deliveries in one call: with the rows they name, and their commands' answers."""
         rows: defaultdict[str, dict[str, None]] = defaultdict(dict)
-        command_ids: defaultdict[str, list[str]] = defaultdict(list)
+        command_keys: defaultdict[str, list[str]] = defaultdict(list)
         for delivery in deliveries:
             named = rows[delivery.account_id]
             if delivery.message is not None:
@@ -145,8 +145,8 @@ class Committing(Generic[D]):
                 except Exception as error:  # noqa: BLE001 - a defect of the service, given back
                     attempt.fail(delivery, error)
             if delivery.is_command:
-                command_ids[delivery.account_id].append(delivery.cause.id)
-        wanted = [Wanted(account_id, command_ids[account_id], list(names)) for account_id, names in rows.items()]
+                command_keys[delivery.account_id].append(delivery.cause.key)
+        wanted = [Wanted(account_id, command_keys[account_id], list(names)) for account_id, names in rows.items()]
         found = await self._store.load(shard, wanted)
         for want, loaded in zip(wanted, found, strict=True):
             attempt.accounts[want.account_id] = _Account(loaded, want.rows, want.command_ids)
@@ -158,9 +158,9 @@ class Committing(Generic[D]):
             careful = account_id in attempt.careful
             unit = UnitOfWork(self._decider, self._answer, account_id, now, account.loaded, careful=careful)
             unit.add_rows(account.rows, account.loaded.rows)
-            for command_id, answer in zip(account.command_ids, account.loaded.answers, strict=True):
+            for command_key, answer in zip(account.command_keys, account.loaded.answers, strict=True):
                 if answer is not None:
-                    unit.mark_answered(command_id)
+                    unit.mark_answered(command_key)
             attempt.units[account_id] = unit
         return unit
 

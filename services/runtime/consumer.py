@@ -10,6 +10,7 @@ A record or batch that is damaged in any other way (its checksum) is not stepped
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -31,10 +32,14 @@ class IllegibleRecord(ConsumerRecord):  # type: ignore[misc]
 
 
 class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
-    """aiokafka's consumer with a `getmany` that gets past illegible records and loses nothing when reading fails."""
+    """aiokafka's consumer with a `getmany` that gets past illegible records and loses nothing when reading fails.
 
-    def __init__(self, *topics: str, **settings: Any) -> None:
+    `turn` is awaited before each read, with the consumer: positions tell then exactly what was handed out.
+    """
+
+    def __init__(self, *topics: str, turn: Callable[[Any], Awaitable[None]] | None = None, **settings: Any) -> None:
         super().__init__(*topics, **settings)
+        self._turn = turn
         self._limits: dict[TopicPartition, int] = {}
         self._calm_passes_left = 0
 
@@ -42,6 +47,8 @@ class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> "dict[TopicPartition, list[ConsumerRecord[Any, Any]]]":
         """Return the next records by partition, as aiokafka does."""
+        if self._turn is not None:
+            await self._turn(self)
         if self._calm_passes_left == 0:
             try:
                 return await super().getmany(  # type: ignore[no-any-return]
@@ -89,7 +96,7 @@ class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 offset = await self.position(partition)
                 found[partition] = [IllegibleRecord.at(partition, offset)]
                 self.seek(partition, offset + 1)
-                self._limits.pop(partition)
+                self._limits.pop(partition, None)
         return found
 
 

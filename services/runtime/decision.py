@@ -42,6 +42,7 @@ class Row(BaseModel):
 
 
 D = TypeVar("D", bound=Document)
+SCOPE_END = "\x1f"
 _NO_ROWS: Mapping[str, Row | None] = MappingProxyType({})
 
 
@@ -116,14 +117,24 @@ Decision = Accepted | Rejected | Ignored | NeedsRows
 
 
 class Cause(NamedTuple):
-    """Where the message being decided came from: `id` is its `ce_id`, from which everything it causes derives ids.
+    """Where the message being decided came from: `id` is its `ce_id`, as its sender chose it.
 
-    `request_digest` tells apart requests over HTTP with the same id; None for what came from Kafka.
+    `scope`: the topic, where senders of several topics choose ids without knowing of each other. `request_digest` tells
+    apart requests over HTTP with the same id; None for what came from Kafka.
     """
 
     id: str
     type: str
+    scope: str = ""
     request_digest: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other cause: by it a repetition is known, from it all it causes derives ids.
+
+        A `ce_id` holds no control character (CloudEvents 1.0, type String), so no id is the key of another topic's.
+        """
+        return f"{self.scope}{SCOPE_END}{self.id}" if self.scope else self.id
 
 
 class Decider(Protocol[D]):

@@ -29,7 +29,7 @@ from services.runtime import codec
 from services.runtime.allowance import Allowance
 from services.runtime.authentication import Authentication, Caller, Kind
 from services.runtime.clock import Clock
-from services.runtime.decision import Cause, D, Decider, State
+from services.runtime.decision import D, Decider, State
 from services.runtime.delivery import Delivery
 from services.runtime.handling import Handling
 from services.runtime.keys import shard_of
@@ -106,11 +106,9 @@ class Door(Generic[D]):
         """Have a command of `topic` decided now, and return its one answer. Cost: three calls to Redis."""
         digest = digest_of(command)
         shard = shard_of(command.account_id, self.settings.partitions)
-        cause = Cause(command_id, command.ce_type, digest)
-        await self.handling.handle_request(
-            shard, Delivery(command.account_id, command, cause, topic, correlation_id=command_id)
-        )
-        (loaded,) = await self.store.load(shard, [Wanted(command.account_id, (command_id,), ())])
+        delivery = Delivery.of_request(command, topic, command_id, digest)
+        await self.handling.handle_request(shard, delivery)
+        (loaded,) = await self.store.load(shard, [Wanted(command.account_id, (delivery.cause.key,), ())])
         (stored,) = loaded.answers
         if stored is None:
             detail = "The command could not be decided, and had no effect: the service's log says more."

@@ -9,8 +9,9 @@ Everything about the accounts of one shard p of a service carries the hash tag {
                                       sequences  msgpack: emitted and applied ce_sequence per topic (sequences.py)
                                       document   JSON of the service's document
                                       row:<name> JSON of one row each (members, requesters, invoices ...)
-  {service.p}:inbox:<account> <command id>
-                              string  the stored answer to a command; expires after the inbox retention
+  {service.p}:inbox:<account> <command key>
+                              string  the stored answer to a command; expires after the inbox retention. The key is the
+                                      command's id, on any topic but the members' behind "<topic>\x1f" (decision.py)
   {service.p}:outbox          stream  a commit's records in order, up to RECORDS_PER_ENTRY in each of its entries;
                                       fields 1, 2 ...: msgpack of one record each (codec.py)
   {service.p}:relay           hash    cursor: stream id of the last record a broker acknowledged

@@ -4,17 +4,22 @@ Within a partition the order is the log's. Among partitions the log tells no ord
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from services.runtime.delivery import Delivery
+from contracts.identity import derive_id
+from services.runtime.delivery import Delivery, keys_of
 from services.runtime.sequences import Arrival, Sequences
+from services.runtime.telling import Said
 
 Place = tuple[str, int]
 """A registry topic and a partition: where an offset is counted."""
 
 LATER_MAX = 32
 """How many inputs of a partition, written after a decision's cause, may have been passed before it all the same."""
+
+
+_RECORDS_PER_CAUSE_MAX = 1_000
 
 
 class Input(NamedTuple):
@@ -40,12 +45,17 @@ def written_ms(delivery: Delivery) -> int:
     return int(delivery.origin.timestamp)
 
 
+def _derives(account_id: str, cause_key: str, record_id: str) -> bool:
+    return any(derive_id(account_id, cause_key, number) == record_id for number in range(_RECORDS_PER_CAUSE_MAX))
+
+
 class Inputs:
     """The inputs of an account, each partition's in order of offsets; repetitions of a stream are left out."""
 
     def __init__(self, deliveries: Sequence[Delivery]) -> None:
         self._queues: defaultdict[Place, list[Delivery]] = defaultdict(list)
         self._heads: defaultdict[Place, int] = defaultdict(int)
+        self._keys: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._where: defaultdict[str, list[tuple[Place, int]]] = defaultdict(list)
         seen = Sequences()
         for delivery in deliveries:
@@ -55,12 +65,27 @@ class Inputs:
                     continue
                 seen.apply(name, delivery.sequence, trimmed=trimmed)
             queue = self._queues[place_of(delivery)]
-            self._where[delivery.cause.id].append((place_of(delivery), len(queue)))
+            self._where[delivery.cause.key].append((place_of(delivery), len(queue)))
             queue.append(delivery)
+            self._keys[delivery.cause.id][delivery.cause.key] = None
 
-    def find(self, cause_id: str) -> tuple[Delivery, int] | None:
-        """Return the first input of this id that was not passed, and its position in its partition."""
-        for place, position in self._where.get(cause_id, ()):
+    def attributed(self, account_id: str, said: Iterable[Said]) -> list[Said]:
+        """Return records with the key of their cause in the place of its id, which causes of several topics may share.
+
+        Of these it is the one from which the record's own id derives: an input's, or that of a command over HTTP, which
+        is no input.
+        """
+        found = []
+        for one in said:
+            known = self._keys.get(one.cause_id, {})
+            keys = dict.fromkeys((*known, *keys_of(one.cause_id)))
+            derived = (key for key in keys if _derives(account_id, key, one.id))
+            found.append(one._replace(cause_id=next(derived, next(iter(known), one.cause_id))))
+        return found
+
+    def find(self, cause_key: str) -> tuple[Delivery, int] | None:
+        """Return the first input of this key that was not passed, and its position in its partition."""
+        for place, position in self._where.get(cause_key, ()):
             if position >= self._heads[place]:
                 return self._queues[place][position], position
         return None
@@ -90,7 +115,7 @@ class Inputs:
                 delivery = queue[number]
                 latest = max(latest, written_ms(delivery))
                 later += latest > time_ms
-                if place != own and (later > LATER_MAX or to_come.get(delivery.cause.id, 0) > 0):
+                if place != own and (later > LATER_MAX or to_come.get(delivery.cause.key, 0) > 0):
                     break
                 found.append(Input(latest, place, delivery))
         return sorted(found, key=lambda each: (each.written_ms, not each.delivery.is_fact))

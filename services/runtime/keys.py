@@ -32,9 +32,9 @@ class ShardKeys:
         """Name the hash that holds an account."""
         return f"{self.prefix}account:{account_id}"
 
-    def inbox(self, account_id: str, command_id: str) -> str:
-        """Name the mark that a command of an account was answered."""
-        return f"{self.prefix}inbox:{account_id} {command_id}"
+    def inbox(self, account_id: str, command_key: str) -> str:
+        """Name the mark that a command of an account, by the key of its cause, was answered."""
+        return f"{self.prefix}inbox:{account_id} {command_key}"
 
 
 def deployment_key(namespace: str) -> str:

@@ -36,7 +36,8 @@ class Pipeline:
         self._defect = defect
         self._save_seconds = save_seconds
         self._room = asyncio.Semaphore(depth)
-        self._under_way: asyncio.Queue[tuple[asyncio.Task[None], Offsets]] = asyncio.Queue()
+        self._under_way: asyncio.Queue[tuple[asyncio.Task[None], Offsets, asyncio.Future[bool]]] = asyncio.Queue()
+        self._newest: asyncio.Future[bool] | None = None
         self._durable: dict[TopicPartition, int] = {}
         self._following: asyncio.Task[None] | None = None
         self._saving: asyncio.Task[None] | None = None
@@ -51,9 +52,19 @@ class Pipeline:
             work.close()
             self._room.release()
             return
-        self._under_way.put_nowait((asyncio.create_task(work), offsets))
+        self._newest = asyncio.get_running_loop().create_future()
+        self._under_way.put_nowait((asyncio.create_task(work), offsets, self._newest))
         if self._following is None:
             self._following = asyncio.create_task(self._follow())
+
+    def newest(self) -> "asyncio.Future[bool] | None":
+        """Return what is done when every batch put so far is: True when all are durable, False when one is given up.
+
+        None when there was no batch. Stopping when no batch is taken any more.
+        """
+        if self._ended:
+            raise Stopping
+        return self._newest
 
     async def close(self) -> None:
         """Take no more batches, wait for those under way, and save their offsets."""
@@ -70,8 +81,10 @@ class Pipeline:
     async def _follow(self) -> None:
         """Take batches that are done, in order, and have their offsets saved."""
         while True:
-            task, offsets = await self._under_way.get()
-            if await self._done(task):
+            task, offsets, durable = await self._under_way.get()
+            done = await self._done(task)
+            durable.set_result(done)
+            if done:
                 self._durable.update(offsets)
                 if self._saving is None or self._saving.done():
                     self._saving = asyncio.create_task(self._save_soon())

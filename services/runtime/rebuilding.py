@@ -9,6 +9,9 @@ is tried first, then later and earlier places, until deciding again says what th
 where deciding again accepts it without an event; one that would be ignored changes nothing, one that would say
 something the log does not have is not handled yet.
 
+A command that came over HTTP is in no topic, as its answer says; what it caused is applied in its place among the
+decisions. So a command must not evolve its service's state by itself: what happens, happens by events.
+
 Nothing is emitted and nothing is written here. Where the log contradicts itself, or today's decision differs from the
 one that was made, what was said is applied as it was said, and a `Difference` tells of it.
 
@@ -21,20 +24,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, NamedTuple
 
-from contracts.identity import derive_id
-from contracts.payload import Payload
 from contracts.topics import topic_of
 from services.runtime import codec
 from services.runtime.clock import from_milliseconds, to_rfc3339
-from services.runtime.decision import Answer, D, Decider, Row, State
+from services.runtime.decision import SCOPE_END, Answer, D, Decider, Row, State
 from services.runtime.delivery import Delivery
 from services.runtime.inputs import LATER_MAX, Input, Inputs, Place, place_of, written_ms
-from services.runtime.redeciding import HALF, OTHERWISE, WHOLE, Redeciding, Says, fit
+from services.runtime.redeciding import HALF, OTHERWISE, WHOLE, Redeciding, Says, as_told, came_over_http, fit
 from services.runtime.sequences import Sequences
 from services.runtime.telling import Difference, Said, Told, told_in_order
 
 _RUN = 64  # written rows are kept apart until a run is over, and copied with each step
 _END_OF_TIME_MS = 2**62
+
+
+NOWHERE: Place = ("", -1)
+"""Where the commands are that came over HTTP."""
 
 
 class Mark(NamedTuple):
@@ -103,11 +108,14 @@ class Rebuilding(Generic[D]):
         self._inputs = Inputs(())
         self._to_come: Counter[str] = Counter()
         self._last: dict[str, int] = {}
+        self._told = Sequences()
         self._account: Rebuilt[D] = Rebuilt(account_id, self._state.document, dict(self._state.rows))
 
     def fold(self, inputs: Sequence[Delivery], said: Sequence[Said]) -> Rebuilt[D]:
         """Return the account after `inputs` (each partition's in order of offsets) and what the service `said`."""
         account, emitted = self._account, self._account.sequences.emitted
+        self._inputs = Inputs(inputs)
+        said = self._inputs.attributed(account.account_id, said)
         told, account.differences = told_in_order(account.account_id, said)
         for number, each in enumerate(told):
             self._to_come[each.cause_id] += 1
@@ -115,7 +123,6 @@ class Rebuilding(Generic[D]):
                 self._last[one.topic.name] = number
                 if one.sequence:
                     emitted[one.topic.name] = max(one.sequence, emitted.get(one.topic.name, 0))
-        self._inputs = Inputs(inputs)
         for number, each in enumerate(told):
             self._to_come[each.cause_id] -= 1
             self._retell(each, number)
@@ -126,6 +133,7 @@ class Rebuilding(Generic[D]):
     def _retell(self, told: Told, number: int) -> None:
         """Pass what came before the cause of a decision, then apply the decision."""
         delivery, place, position = self._cause_of(told)
+        self._to_come[told.cause_id] += place is None  # a timer that says this does not fire in silence before
         time_ms = written_ms(delivery) if delivery is not None and place else told.written_ms
         chain = self._inputs.before(place, position, time_ms, self._to_come)
         likely = sum(each.written_ms <= time_ms for each in chain)
@@ -143,21 +151,23 @@ class Rebuilding(Generic[D]):
                 if fit(says, told) == WHOLE:
                     break
         self._take(run)
+        self._to_come[told.cause_id] -= place is None
         if delivery is not None and place is not None:
             self._pass(Input(0, place, delivery), applied=True)
         self._apply(told, number, delivery, says)
         self._now = max(told.at, self._now or told.at)
+        for one in told.said:
+            self._told.emitted[one.topic.name] = max(one.sequence, self._told.emitted.get(one.topic.name, 0))
 
     def _cause_of(self, told: Told) -> tuple[Delivery | None, Place | None, int]:
         found = self._inputs.find(told.cause_id)
         if found is not None:
             return found[0], place_of(found[0]), found[1]
-        account_id = self._account.account_id
-        before, _, due_ms = told.cause_id.rpartition(":")
-        name = before.removeprefix(f"timer:{account_id}:")
-        if name != before and due_ms.isdecimal():
-            return Delivery.of_timer(account_id, name, int(due_ms)), None, 0
-        self._differ("cause missing", f"{told} was caused by {told.cause_id}, which is not in the log")
+        timer = Delivery.of_timer_cause(self._account.account_id, told.cause_id)
+        if timer is not None:
+            return timer, None, 0
+        if not came_over_http(told):
+            self._differ("cause missing", f"{told} was caused by {told.cause_id}, which is not in the log")
         return None, None, 0
 
     def _pass_all(self, chain: Sequence[Input], own: Place | None, high: datetime) -> _Run[D]:
@@ -172,13 +182,13 @@ class Rebuilding(Generic[D]):
     def _run(self, start: _Run[D], chain: Sequence[Input], own: Place | None, cut: int, high: datetime) -> _Run[D]:
         """Pass the first `cut` of a chain, and all of partition `own`. Another one waits before what would be said."""
         state, passed, waiting = start.state, [], set(start.waiting)
-        low = self._now or high
+        low, said = self._now or high, self._told.said
         for number, each in enumerate(chain):
             if (number >= cut and each.place != own) or each.place in waiting:
                 continue
             now = min(max(low, from_milliseconds(each.written_ms)), max(low, high))
-            state = self._again.woken(state, now, self._to_come)
-            if each.delivery.is_command and each.delivery.cause.id in self._account.marks:
+            state = self._again.woken(state, now, self._to_come, said)
+            if each.delivery.is_command and each.delivery.cause.key in self._account.marks:
                 passed.append((each, True, True))
                 continue
             state, applied, quiet = self._again.passed(state, each.delivery, now)
@@ -186,7 +196,7 @@ class Rebuilding(Generic[D]):
                 waiting.add(each.place)
             else:
                 passed.append((each, applied, quiet))
-        return _Run(self._again.woken(state, high, self._to_come), tuple(passed), frozenset(waiting))
+        return _Run(self._again.woken(state, high, self._to_come, said), tuple(passed), frozenset(waiting))
 
     def _take(self, run: _Run[D]) -> None:
         self._set(run.state)
@@ -211,7 +221,7 @@ class Rebuilding(Generic[D]):
         self._account.steps += 1
         how = fit(says, told)
         if says is None or how == OTHERWISE:
-            says = _as_told(told, self._account.account_id)
+            says = as_told(told, self._account.account_id)
             if delivery is not None:
                 self._differ("decided otherwise", f"{told} is not what {told.cause_id} is decided to today")
         if says.accepted:
@@ -219,6 +229,10 @@ class Rebuilding(Generic[D]):
             self._evolve(told, [*messages, *says.events.values()])
         if delivery is not None and delivery.is_command and self._answered:
             self._mark(told, delivery, says)
+        elif delivery is None:
+            for one in told.said:
+                if one.id in says.answer:
+                    self._account.marks[told.cause_id] = Mark(one.value, told.written_ms, NOWHERE, -1)
         if delivery is not None and how == HALF:
             self._complete(told, number, delivery, says)
 
@@ -262,7 +276,7 @@ class Rebuilding(Generic[D]):
         """Pass what the group has read behind the last decision, up to what would say something."""
         rest = self._inputs.before(None, 0, _END_OF_TIME_MS, self._to_come)
         self._pass_all([each for each in rest if each.offset < self._handled.get(each.place, 0)], None, self._until)
-        self._set(self._again.woken(self._state, self._until, self._to_come))
+        self._set(self._again.woken(self._state, self._until, self._to_come, self._told.said))
         for place, offset in self._inputs.left().items():
             self._leave(place, offset)
 
@@ -276,14 +290,5 @@ class Rebuilding(Generic[D]):
         self._account.unhandled[place] = min(offset, self._account.unhandled.get(place, offset))
 
     def _differ(self, kind: str, text: str) -> None:
-        self._account.differences.append(Difference(kind, self._account.account_id, text))
-
-
-def _as_told(told: Told, account_id: str) -> Says:
-    """Return what a decision said by the log alone; it refused when it answered with a reason."""
-    answer_id = derive_id(account_id, told.cause_id, 0)
-    by_id: dict[str, Payload] = {one.id: one.payload for one in told.said if one.payload is not None}
-    answer = {event_id: payload for event_id, payload in by_id.items() if event_id == answer_id}
-    events = {event_id: payload for event_id, payload in by_id.items() if event_id != answer_id}
-    refused = any(hasattr(payload, "reason") for payload in answer.values())
-    return Says(not refused, events, answer)
+        shown = text.replace(SCOPE_END, " ")
+        self._account.differences.append(Difference(kind, self._account.account_id, shown))

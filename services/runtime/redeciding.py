@@ -61,6 +61,21 @@ def fit(says: Says | None, told: Told) -> int:
     return WHOLE if len(expected) == len({one.id for one in told.said}) else HALF
 
 
+def came_over_http(told: Told) -> bool:
+    """Whether a decision's answer says that no topic has the command it answers."""
+    return any(getattr(one.payload, "request_digest", None) for one in told.said)
+
+
+def as_told(told: Told, account_id: str) -> Says:
+    """Return what a decision said by the log alone; it refused when it answered with a reason."""
+    answer_id = derive_id(account_id, told.cause_id, 0)
+    by_id: dict[str, Payload] = {one.id: one.payload for one in told.said if one.payload is not None}
+    answer = {event_id: payload for event_id, payload in by_id.items() if event_id == answer_id}
+    events = {event_id: payload for event_id, payload in by_id.items() if event_id != answer_id}
+    refused = any(hasattr(payload, "reason") for payload in answer.values())
+    return Says(not refused, events, answer)
+
+
 class Redeciding(Generic[D]):
     """A service's decider and answer, asked again about the past."""
 
@@ -85,24 +100,24 @@ class Redeciding(Generic[D]):
         except Exception:  # noqa: BLE001 - a defect of the service, set aside then as now
             return Passed(state, applied=False)
 
-    def woken(self, state: State[D], now: datetime, to_come: Mapping[str, int]) -> State[D]:
+    def woken(self, state: State[D], now: datetime, to_come: Mapping[str, int], said: int) -> State[D]:
         """Fire the timers due by `now` that say nothing. One that says something fires where the log has it.
 
-        `to_come`: how often each cause is still to come in the log.
+        `to_come`: how often each cause is still to come in the log. `said`: how many records were said before.
         """
         for _ in range(_TIMERS_MAX if state.document.timers else 0):
-            after = next(self._woken_once(state, now, to_come), None)
+            after = next(self._woken_once(state, now, to_come, said), None)
             if after is None:
                 break
             state = after
         return state
 
-    def _woken_once(self, state: State[D], now: datetime, to_come: Mapping[str, int]) -> Iterator[State[D]]:
+    def _woken_once(self, state: State[D], now: datetime, to_come: Mapping[str, int], said: int) -> Iterator[State[D]]:
         timers = state.document.timers
         for name, due in sorted(timers.items(), key=lambda each: (each[1], each[0])):
             if due > now:
                 return
-            timer = Delivery.of_timer(state.account_id, name, to_milliseconds(due))
+            timer = Delivery.of_timer(state.account_id, name, to_milliseconds(due), said)
             if to_come.get(timer.cause.id, 0) > 0:
                 continue
             if isinstance(self._decide(state, timer, now), Ignored):
@@ -119,11 +134,11 @@ class Redeciding(Generic[D]):
             return None
         account_id, cause, message = state.account_id, delivery.cause, delivery.message
         payloads = decision.events if isinstance(decision, Accepted) else ()
-        events = {derive_id(account_id, cause.id, number): event for number, event in enumerate(payloads, 1)}
+        events = {derive_id(account_id, cause.key, number): event for number, event in enumerate(payloads, 1)}
         answer: dict[str, Payload] = {}
         if self._answer and isinstance(message, Payload) and delivery.is_command:
             try:
-                answer[derive_id(account_id, cause.id, 0)] = self._answer(message, cause, decision, tuple(events))
+                answer[derive_id(account_id, cause.key, 0)] = self._answer(message, cause, decision, tuple(events))
             except Exception:  # noqa: BLE001 - a defect of the service, set aside then as now
                 return None
         return Says(isinstance(decision, Accepted), events, answer)

@@ -24,8 +24,16 @@ async def unsafe_settings(redis: Redis) -> list[str]:
     return [f"{name} is {found[name]}, set it to {value}" for name, value in DURABLE.items() if found[name] != value]
 
 
-async def check_redis(redis: Redis, settings: Settings) -> None:
-    """Raise ConfigurationError for an unsafe server (unless allowed) or another number of partitions than before."""
+def switching_field(service: str) -> str:
+    """Name the field of the deployment's hash that stands while a rebuild puts a service's state in its place."""
+    return f"switching:{service}"
+
+
+async def check_redis(redis: Redis, settings: Settings, service: str = "") -> None:
+    """Raise ConfigurationError for an unsafe server (unless allowed) or another number of partitions than before.
+
+    Also where the state of `service` is neither what it was nor what a rebuild was about to make of it.
+    """
     problems = await unsafe_settings(redis)
     if problems and not settings.redis_unsafe_allowed:
         raise ConfigurationError(
@@ -37,4 +45,8 @@ async def check_redis(redis: Redis, settings: Settings) -> None:
     if fixed != settings.partitions:
         raise ConfigurationError(
             f"ADDONFLOW_PARTITIONS={settings.partitions}, but the stored state has {fixed} shards: set it to {fixed}"
+        )
+    if service and await redis.hexists(key, switching_field(service)):
+        raise ConfigurationError(
+            f"a rebuild was interrupted as it put the state of {service} in place: run `addonflow rebuild {service}`"
         )

@@ -66,6 +66,11 @@ class Sequences:
     emitted: dict[str, int] = field(default_factory=dict)
     applied: dict[str, Applied] = field(default_factory=dict)
 
+    @property
+    def said(self) -> int:
+        """How many records were emitted, on all topics: it grows with each."""
+        return sum(self.emitted.values())
+
     def next(self, topic: str) -> int:
         """Count one more emission on `topic` and return its sequence."""
         sequence = self.emitted.get(topic, 0) + 1

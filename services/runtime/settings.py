@@ -61,6 +61,15 @@ class Settings(BaseSettings):
     requests_per_minute: Annotated[
         int, Field(ge=1, description="What one caller may ask of one process in a minute; a tenth of it at once.")
     ] = 1_200
+    promise_keys: Annotated[
+        str | None,
+        Field(
+            repr=False,
+            description="Secrets of >= 32 bytes that sign price promises, comma separated, or a file (path) of them; "
+            "the first signs, all verify. Billing and entitlements share them. Without, nothing is promised.",
+        ),
+    ] = None
+    promise_seconds: Annotated[int, Field(ge=1, le=86_400, description="How long a price promise holds.")] = 900
     product_requests_per_minute: Annotated[
         int, Field(ge=1, description="The same for a product, which asks for all its users.")
     ] = 600_000

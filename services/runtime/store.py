@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgpack
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 
 from services.runtime import functions
 from services.runtime.gathering import Gathering
 from services.runtime.keys import ShardKeys
+from services.runtime.settings import Settings
 
 FIRST = "0-0"
 """The cursor before the first record of an outbox."""
 _ENTRIES_PER_READ = 200
+_REDIS_CONNECTIONS_MAX = 32
 _VERSIONS_PER_CALL = 1_000
 
 
@@ -187,7 +189,23 @@ class Store:
         """Count the entries the shard's outbox retains."""
         return int(await self._redis.xlen(self._keys[shard].outbox))
 
+    async def has_spoken(self, shard: int) -> bool:
+        """Whether anything was ever said, or known to be said, of the shard's accounts."""
+        return bool(await self._redis.exists(self._keys[shard].outbox, self._keys[shard].relay))
+
     async def gaps(self, shard: int) -> dict[str, str]:
         """Return the missing sequences of the shard: "<topic> <account>" to "4-5,9"."""
         stored = await self._redis.hgetall(self._keys[shard].gaps)
         return {name.decode(): missing.decode() for name, missing in stored.items()}
+
+
+def connect_redis(settings: Settings) -> Redis:
+    """Return a client for the configured Redis; no connection is made before the first call."""
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_url,
+        max_connections=_REDIS_CONNECTIONS_MAX,
+        timeout=settings.redis_timeout_seconds,
+        socket_timeout=settings.redis_timeout_seconds,
+        socket_connect_timeout=settings.redis_timeout_seconds,
+    )
+    return Redis.from_pool(pool)

@@ -4,7 +4,7 @@ FastStream's defaults acknowledge before handling and answer to `reply_to`; ever
 is needed for a promise, and `tests/runtime/test_subscription.py` checks it on every service's subscriber.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
@@ -38,6 +38,8 @@ class Reader(Protocol):
 
 
 Subscribe = Callable[[Reader], "Subscription"]
+Turn = Callable[[Any], Awaitable[None]]
+"""What a consumer awaits before each read."""
 
 
 def group_of(settings: Settings, service: str) -> str:
@@ -46,18 +48,20 @@ def group_of(settings: Settings, service: str) -> str:
 
 
 class _Broker(KafkaBroker):
-    """FastStream's broker, whose subscribers read through a `GuardedConsumer`."""
+    """FastStream's broker, whose subscribers read through a `GuardedConsumer` that takes this `turn`."""
+
+    turn: Turn | None = None
 
     async def _connect(self) -> Callable[..., AIOKafkaConsumer]:
         await super()._connect()
         config = self.config.broker_config
-        config.builder = partial(GuardedConsumer, **config.builder.keywords)  # type: ignore[attr-defined]
+        config.builder = partial(GuardedConsumer, turn=self.turn, **config.builder.keywords)  # type: ignore[attr-defined]
         return config.builder
 
 
-def make_broker(settings: Settings) -> KafkaBroker:
-    """Return a FastStream broker that is not connected yet."""
-    return _Broker(
+def make_broker(settings: Settings, turn: Turn | None = None) -> KafkaBroker:
+    """Return a FastStream broker that is not connected yet; its consumers await `turn` before each read."""
+    broker = _Broker(
         settings.kafka_bootstrap,
         allow_auto_create_topics=False,
         consumer_only=True,
@@ -66,6 +70,8 @@ def make_broker(settings: Settings) -> KafkaBroker:
         graceful_timeout=5.0,
         request_timeout_ms=settings.kafka_request_timeout_ms,
     )
+    broker.turn = turn
+    return broker
 
 
 class Subscription:

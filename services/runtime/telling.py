@@ -25,6 +25,8 @@ class Difference(NamedTuple):
 class Said(NamedTuple):
     """One own record. `sequence` is 0 for an account nobody knew then, `payload` None for a type unknown today.
 
+    `cause_id`: the `ce_id` of its cause, or the key that tells this one from causes on other topics.
+
     `at`: the time of the decision. `written_ms`: when the record was written to the log.
     """
 

@@ -83,9 +83,9 @@ class UnitOfWork(Generic[D]):
             if name not in self._rows:
                 self._rows[name] = read_row(self._decider, name, text)
 
-    def mark_answered(self, command_id: str) -> None:
+    def mark_answered(self, command_key: str) -> None:
         """Take in that a command has its answer already."""
-        self._answered.add(command_id)
+        self._answered.add(command_key)
 
     def put_off(self, timer: str, due_ms: int) -> None:
         """Have a timer come again then, unless the account has set or cleared it in this batch."""
@@ -113,6 +113,10 @@ class UnitOfWork(Generic[D]):
 
         What the service's functions raise leaves the account as it was before the delivery.
         """
+        message = delivery.message
+        if isinstance(message, TimerDue):
+            due_ms = to_milliseconds(message.due)
+            delivery = Delivery.of_timer(delivery.account_id, message.name, due_ms, self._sequences.said)
         before, emitted = self.state, dict(self._sequences.emitted)
         try:
             return self._handle(delivery)
@@ -126,7 +130,7 @@ class UnitOfWork(Generic[D]):
             arrival = self._sequences.arrive(delivery.topic.name, delivery.sequence, trimmed=delivery.trimmed)
             if arrival is Arrival.REPEATED:
                 return REPEATED
-        elif delivery.is_command and delivery.cause.id in self._answered:
+        elif delivery.is_command and delivery.cause.key in self._answered:
             return REPEATED
         decision = self._decide(delivery)
         if isinstance(decision, NeedsRows):
@@ -181,14 +185,14 @@ class UnitOfWork(Generic[D]):
                 state = self._decider.evolve(state, event)
             self.state = state
         said = [
-            (payload, derive_id(delivery.account_id, delivery.cause.id, ordinal), codec.to_json(payload))
+            (payload, derive_id(delivery.account_id, delivery.cause.key, ordinal), codec.to_json(payload))
             for ordinal, payload in enumerate(payloads, 1)
         ]
         answer = b""
         if self._answer and isinstance(message, Payload) and delivery.is_command:
             result = self._answer(message, delivery.cause, decision, tuple(event_id for _, event_id, _ in said))
             answer = codec.to_json(result)
-            said.append((result, derive_id(delivery.account_id, delivery.cause.id, 0), answer))
+            said.append((result, derive_id(delivery.account_id, delivery.cause.key, 0), answer))
         self._take_in(delivery, arrival, before, said, answer)
 
     def _take_in(
@@ -207,8 +211,8 @@ class UnitOfWork(Generic[D]):
         self._records += records
         self._timers.update(timers)
         if answer:
-            self._inbox += (delivery.cause.id, answer)
-            self._answered.add(delivery.cause.id)
+            self._inbox += (delivery.cause.key, answer)
+            self._answered.add(delivery.cause.key)
         if arrival is not None and delivery.topic and delivery.sequence:
             self._apply(delivery.topic.name, delivery.sequence, arrival, trimmed=delivery.trimmed)
         if written:

@@ -20,7 +20,7 @@ def test_tests_and_compose_run_the_same_images() -> None:
 def test_every_port_of_compose_is_local() -> None:
     """No port of the compose stack is published beyond 127.0.0.1."""
     published = [line.strip() for line in COMPOSE.splitlines() if line.lstrip().startswith("ports:")]
-    assert len(published) == 5
+    assert len(published) == 6
     assert all(line.startswith('ports: ["127.0.0.1:') for line in published)
 
 

@@ -19,9 +19,9 @@ from rich.table import Table
 
 from contracts.payload import Payload
 from contracts.topics import BILLING, EVENTS, RESULTS
-from services.runtime.bootstrap import connect_redis
 from services.runtime.clock import SystemClock
 from services.runtime.settings import Settings
+from services.runtime.store import connect_redis
 from tests.benchmarks import checks
 from tests.benchmarks.measure import (
     Throughput,

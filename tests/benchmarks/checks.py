@@ -31,8 +31,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.runtime.authentication import PRODUCT_SCOPE
-from services.runtime.bootstrap import connect_redis
 from services.runtime.settings import Settings
+from services.runtime.store import connect_redis
 from tests.benchmarks.measure import create_topics, dump, environment, percentile
 from tests.benchmarks.seed import Population, store_accounts
 from tests.containers import free_port, kafka_container, until, valkey_container

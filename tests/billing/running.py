@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from contracts.backoffice import IssueCredit
 from contracts.invoices import ProrationRule
 from contracts.money import Money
-from services.billing.account import BillingAccount
+from services.billing.account import BillingAccount, InvoiceRow
 from services.billing.domain import BillingDecider
 from tests.billing.entitled import Entitled
 from tests.billing.scenario import ACCOUNT, given, terms_of
@@ -51,4 +51,5 @@ def credit(figure: str, number: str = "acme-000001") -> IssueCredit:
 
 def credited(story: Scenario[BillingAccount], number: int = 1) -> int:
     """Return what was given back of an invoice, in minor units."""
-    return story.row(f"invoice:{number}").credited
+    row: InvoiceRow = story.row(f"invoice:{number}")
+    return row.invoice.total.amount_minor - sum(row.left)

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from contracts.accounts import Licenses
 from contracts.invoices import InvoiceKind
 from services.billing.account import RENEWAL
+from services.billing.domain import BillingDecider
 from services.runtime.decision import Accepted, TimerDue
 from tests.billing.bills import NEW_YORK, bought, periods
 from tests.billing.entitled import Entitled
@@ -22,6 +23,14 @@ def test_three_months_are_caught_up_in_order() -> None:
     ]
     assert [invoice.invoice_number[-1] for invoice in invoices(story)] == ["2", "3", "4"]
     story.advance().then_nothing()
+
+
+def test_what_is_caught_up_is_due_when_it_is_issued() -> None:
+    """A cycle that began in the past is due on the local day of its invoice plus the terms, not before."""
+    story = bought(purchase(), decider=BillingDecider(payment_terms_days=14))
+    story.now = datetime(2026, 11, 25, 3, tzinfo=UTC)  # still the 24th in New York
+    assert [each.due_date for each in invoices(story.advance())] == [date(2026, 12, 8), date(2026, 12, 8)]
+    assert issued(story.advance(timedelta(days=27))).due_date == date(2027, 1, 3)
 
 
 def test_missed_cycles_come_before_what_happened_after_them() -> None:

@@ -7,11 +7,14 @@ import pytest
 from contracts.accounts import Licenses
 from contracts.invoices import ProrationRule, Share
 from contracts.money import Money
+from services.billing.account import LINES_MAX
 from services.billing.proration import recompute
+from services.billing.schedule import PERIODS_KEPT
+from services.runtime.codec import to_json
 from services.runtime.decision import Accepted
 from tests.billing.entitled import STAFF, Entitled
 from tests.billing.running import START, Running, credited
-from tests.billing.scenario import billed, given, invoices, issued, stays_quiet, terms_of
+from tests.billing.scenario import billed, invoices, issued, stays_quiet, terms_of
 
 MIDNIGHT = datetime(2026, 10, 20, 4, tzinfo=UTC)
 
@@ -87,21 +90,6 @@ def test_every_charge_of_the_period_is_given_back_from() -> None:
     assert str(invoice.total) == "-30.00 USD"
 
 
-def test_each_charge_remembers_its_own_credit() -> None:
-    """Of two charges for the same last days each gives back its own part, and at an earlier end the rest of it."""
-    story = given()
-    story.now = START
-    terms = terms_of(date(2026, 9, 20), price="30.00 USD", seats=(3, 0))
-    has, bought = Entitled.buy("analytics_plus", "sub-1", terms, START)
-    story.given(bought)
-    one_more = has.modify(START + timedelta(days=28), Licenses(standard=4))
-    ends = [has.cancel(START + timedelta(days=days), at_once=True) for days in (29, 28)]
-    story.given(one_more)
-    for end in ends:
-        lines = issued(story.when(end)).lines
-        assert [str(line.amount) for line in lines] == ["-3.00 USD", "-1.00 USD"]
-
-
 def test_an_end_heard_of_late_gives_the_whole_renewal_back() -> None:
     """Cancelled a second before midnight for that midnight, heard of after the renewal: all of it comes back."""
     running = Running()
@@ -111,20 +99,22 @@ def test_an_end_heard_of_late_gives_the_whole_renewal_back() -> None:
 
 
 def test_an_end_on_the_first_day_of_a_cycle_that_was_not_charged_yet() -> None:
-    """When the cancellation comes before the timer, the cycle that it ends with is not charged at all."""
+    """When the cancellation comes before the timer, the cycle that began is charged and all of it given back."""
     running = Running()
     running.story.now = MIDNIGHT + timedelta(hours=1)
-    running.canceled().then_nothing()
+    running.canceled()
+    assert [str(invoice.total) for invoice in invoices(running.story)] == ["30.00 USD", "-30.00 USD"]
 
 
 def test_missed_cycles_are_charged_before_the_end() -> None:
-    """A cancellation after missed cycles finds them charged, the last up to the end only: nothing to give back."""
+    """A cancellation after missed cycles finds them charged in full, as the timer would have, and credits the rest."""
     running = Running()
     running.story.now = START + timedelta(days=70)
     running.canceled()
     assert [billed(invoice)[1] for invoice in invoices(running.story)] == [
         "analytics_plus 2026-10-20 2026-11-20 1 30.00 USD",
-        "analytics_plus 2026-11-20 2026-11-29 1 9.00 USD",
+        "analytics_plus 2026-11-20 2026-12-20 1 30.00 USD",
+        "analytics_plus 2026-11-29 2026-12-20 1 -21.00 USD",
     ]
 
 
@@ -178,20 +168,6 @@ def test_a_charge_that_was_credited_whole_gives_nothing_more() -> None:
     running.after(10).canceled().then_nothing()
 
 
-def test_lines_of_one_invoice_share_what_is_left_of_it() -> None:
-    """Two unused lines of an invoice that was credited but for 0.55 give back 0.55 together, not each."""
-    running = Running("17.95 USD")
-    change = running.has.modify(MIDNIGHT - timedelta(seconds=1), Licenses(standard=2))
-    end = running.has.cancel(MIDNIGHT - timedelta(seconds=1), at_once=True)
-    running.after(30)
-    running.story.given(change)
-    assert running.story.row("invoice:3").invoice.total == Money.parse("18.55", "USD")
-    running.credit("18.00 USD", "acme-000003")
-    of_late_seats = [line for line in issued(running.story.when(end)).lines if line.credits == "acme-000003"]
-    assert [str(line.amount) for line in of_late_seats] == ["-0.55 USD"]
-    assert credited(running.story, 3) == 1_855
-
-
 def test_a_charge_gives_back_no_more_than_it_was() -> None:
     """Half of 0.01 rounds to 0.01: the other half gives nothing back, whatever else the invoice charged."""
     running = Running("0.01 USD")
@@ -208,3 +184,34 @@ def test_the_end_of_what_is_not_known_is_ignored() -> None:
     running = Running()
     event = running.has.cancel(START, at_once=True).model_copy(update={"subscription_id": "sub-9"})
     assert stays_quiet(running.story.when(event)) == "subscription sub-9 is not known"
+
+
+def test_a_credit_of_very_many_charges_is_split() -> None:
+    """450 increases of one cycle are given back by invoices of at most 200 lines, numbered one after the other."""
+    running = Running().after(10)
+    for seats in range(2, 452):
+        running.story.given(running.has.modify(running.story.now, Licenses(standard=seats)))
+    issued_now = invoices(running.canceled())
+    assert [len(invoice.lines) for invoice in issued_now] == [LINES_MAX, LINES_MAX, 51]
+    assert [invoice.invoice_number for invoice in issued_now] == ["acme-000452", "acme-000453", "acme-000454"]
+    assert sum(invoice.total.amount_minor for invoice in issued_now) == -451 * 2_000
+    assert max(len(to_json(invoice)) for invoice in issued_now) < 131_072
+
+
+def test_the_document_does_not_grow_with_the_seats() -> None:
+    """After 300 increases the document is as long as after one; each row they left is a short one."""
+    running = Running().after(1)
+    sizes = []
+    for seats in range(10, 310):
+        running.story.given(running.has.modify(running.story.now, Licenses(standard=seats)))
+        sizes.append(running.story.document_bytes)
+    assert max(sizes) - sizes[0] < 20
+    assert max(len(row) for row in running.story._rows.values()) < 2_000
+
+
+def test_the_document_does_not_grow_with_the_years() -> None:
+    """Of ten years' cycles the document keeps the last ones."""
+    running = Running().after(365 * 4)
+    before = running.story.document_bytes
+    assert running.after(365 * 6).story.document_bytes < before + 20
+    assert len(running.story.document.subscriptions["analytics_plus"].periods) == PERIODS_KEPT

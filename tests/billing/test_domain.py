@@ -183,7 +183,7 @@ def test_a_subscription_is_never_billed_its_purchase_twice() -> None:
     why = stays_quiet(story.when(purchase(at="2026-10-02T12:00:00Z")))
     assert why == "subscription sub-1 was billed by acme-000001"
     assert story.document.next_number == 2
-    assert set(story._rows) == {"invoice:1", "subscription:sub-1"}
+    assert set(story._rows) == {"invoice:1", "subscription:sub-1", "charge:sub-1:2026-09-30:0"}
 
 
 def test_another_subscription_is_billed() -> None:
@@ -271,7 +271,7 @@ def test_the_document_does_not_grow_with_invoices() -> None:
     """Buying one add-on many times over adds rows, not document: its size depends on the catalog alone."""
     purchases = [purchase(f"sub-{n:02d}") for n in range(1, 31)]
     short, long = given(*purchases[:10]), given(*purchases)
-    assert len(long._rows) == 60
+    assert len(long._rows) == 90
     assert long.document_bytes == short.document_bytes
 
 
@@ -284,6 +284,6 @@ def test_billing_is_a_decider_of_the_runtime() -> None:
     """The runtime takes billing as it is: its document, its rows by prefix and its functions."""
     decider: Decider[BillingAccount] = BillingDecider()
     assert decider.document is BillingAccount
-    assert set(decider.row_types) == {"invoice", "subscription"}
+    assert set(decider.row_types) == {"charge", "invoice", "member", "subscription"}
     assert decider.row_types["invoice"] is InvoiceRow
     assert decider.row_types["subscription"] is SubscriptionRow

@@ -1,6 +1,8 @@
-"""Random histories of years: whatever happens in whatever order, the audit finds nothing and the log is the state."""
+"""Random histories of years, whatever happens and whenever billing hears of it.
 
-import copy
+The audit finds nothing, the money is what it would be in time, and the log is the state.
+"""
+
 from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
 from typing import Any
@@ -18,13 +20,15 @@ from contracts.payload import Payload
 from services.billing.account import BillingAccount
 from services.billing.audit import audit
 from services.billing.domain import BillingDecider
-from services.runtime.decision import Accepted, Message, Rejected, Row, State, TimerDue
+from services.runtime.decision import Message, Rejected, State
 from tests.billing.entitled import Entitled
+from tests.billing.logged import Every, Logged, caused, costs
 from tests.billing.scenario import ACCOUNT
 from tests.scenario import Scenario
 
-_LATE_MAX = timedelta(hours=20)  # then a change reaches into two periods at most, however short one is
+_LATE_MAX = timedelta(days=366)  # within what billing keeps: 24 periods, of which few are shorter than a month
 _ADD_ONS = ("analytics_plus", "aircall_ai", "another")
+lateness = st.sampled_from((True, True, False))
 licenses = st.builds(Licenses, standard=st.integers(0, 30), additional=st.integers(0, 3))
 anchors = st.dates(date(2019, 1, 1), date(2032, 12, 31)) | st.sampled_from([date(2024, 2, 29), date(2025, 1, 31)])
 zones = st.sampled_from(["UTC", "America/New_York", "Pacific/Apia", "Pacific/Honolulu", "Australia/Sydney"])
@@ -52,7 +56,10 @@ def terms(draw: st.DrawFn) -> Terms:
 
 
 class BillingLife(RuleBasedStateMachine):
-    """One account and its log. Events may come up to `_LATE_MAX` late, timers as late as they like."""
+    """One account and its log. Events may come up to `_LATE_MAX` late, timers as late as they like.
+
+    `in_time` is the same account where nothing is ever late.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,14 +70,21 @@ class BillingLife(RuleBasedStateMachine):
         self.waiting: list[Payload] = []
         self.waiting_since = datetime.max.replace(tzinfo=UTC)
 
-    @initialize(counted_by=st.sampled_from(ProrationRule), start=st.dates(date(2023, 1, 1), date(2030, 1, 1)))
-    def begin(self, counted_by: ProrationRule, start: date) -> None:
-        """An account nobody has said anything about."""
+    @initialize(
+        counted_by=st.sampled_from(ProrationRule),
+        start=st.dates(date(2023, 1, 1), date(2030, 1, 1)),
+        is_compared=st.sampled_from((True, True, False)),
+    )
+    def begin(self, counted_by: ProrationRule, start: date, is_compared: bool) -> None:
+        """An account nobody has said anything about. Credits name invoices, so none are given where it is compared."""
+        self.is_compared = is_compared
         self.decider = BillingDecider(rule=counted_by)
-        self.story = _Logged(self.decider, ACCOUNT, datetime.combine(start, time(12), UTC), self.log)
+        self.story = Logged(self.decider, ACCOUNT, datetime.combine(start, time(12), UTC), self.log)
+        self.in_time: Scenario[BillingAccount] = Scenario(self.decider, ACCOUNT, self.story.now)
 
     def say(self, event: Payload, *, late: bool) -> None:
         """Deliver an event, now or when the time has gone on; in order."""
+        self.in_time.advance(self.story.now - self.in_time.now).when(event)
         self.waiting.append(event)
         self.waiting_since = min(self.waiting_since, self.story.now)
         if not late:
@@ -85,7 +99,7 @@ class BillingLife(RuleBasedStateMachine):
         add_on=st.sampled_from(_ADD_ONS),
         agreed=terms(),
         days=st.none() | st.integers(-366, 366),
-        late=st.booleans(),
+        late=lateness,
     )
     def buy(self, add_on: str, agreed: Terms, days: int | None, late: bool) -> None:
         """Buy what is not there, from today on or, by a quote, from another day."""
@@ -106,7 +120,7 @@ class BillingLife(RuleBasedStateMachine):
             {}, optional={"frequency": st.sampled_from(BillingFrequency), "cycle_anchor": anchors, "timezone": zones}
         ),
         figure=st.none() | prices,
-        late=st.booleans(),
+        late=lateness,
     )
     def modify(
         self, add_on: str, seats: Licenses | None, changes: dict[str, Any], figure: str | None, late: bool
@@ -120,7 +134,7 @@ class BillingLife(RuleBasedStateMachine):
         self.say(has.modify(self.story.now, seats, **changes), late=late)
 
     @precondition(lambda self: self.entitled)
-    @rule(add_on=st.sampled_from(_ADD_ONS), at_once=st.booleans(), late=st.booleans())
+    @rule(add_on=st.sampled_from(_ADD_ONS), at_once=st.booleans(), late=lateness)
     def cancel(self, add_on: str, at_once: bool, late: bool) -> None:
         """Cancel, once with the period and then perhaps at once."""
         has = self.entitled.get(add_on)
@@ -145,11 +159,14 @@ class BillingLife(RuleBasedStateMachine):
             billing=Billing(frequency=frequency, cycle_anchor=anchor),
             base_plan=BasePlan(description="Professional", amount=price(plan)) if plan else None,
         )
+        self.in_time.advance(self.story.now - self.in_time.now).when(fact)
         self.story.when(fact)
 
     @rule(number=st.integers(1, 40), minor=st.integers(-1, 40_000), currency=st.sampled_from(["USD", "JPY", "KWD"]))
     def credit(self, number: int, minor: int, currency: str) -> None:
         """Ask for a credit: it is given or refused, and no refusal changes anything."""
+        if self.is_compared:
+            return
         before = self.story.document
         self.story.when(
             IssueCredit(
@@ -184,9 +201,18 @@ class BillingLife(RuleBasedStateMachine):
         self.deliver()
         self.story.advance(timedelta(days=days))
 
-    @rule()
-    def catch_up(self) -> None:
-        """What came late arrives."""
+    @precondition(lambda self: self.waiting)
+    @rule(days=st.integers(1, 100), timers_fire=st.booleans())
+    def be_away(self, days: int, timers_fire: bool) -> None:
+        """Billing hears nothing while days go by, whether its timers fire meanwhile or not, and then all at once."""
+        self.let_time_pass(24 * days, 0, timers_fire)
+        self.deliver()
+
+    @rule(timers_first=st.booleans())
+    def catch_up(self, timers_first: bool) -> None:
+        """Billing is back where events have gathered: it hears of them first, or the timers fire before."""
+        if timers_first:
+            self.story.advance()
         self.deliver()
 
     @precondition(lambda self: self.log)
@@ -206,7 +232,7 @@ class BillingLife(RuleBasedStateMachine):
         again.advance()
         before = again.document
         Scenario._deliver(again, message, "again")
-        assert not _caused(again.decision)
+        assert not caused(again.decision)
         assert again.document == before
 
     @invariant()
@@ -221,50 +247,31 @@ class BillingLife(RuleBasedStateMachine):
         assert audit(ACCOUNT, events, invoices, settled.now) == []
 
     @invariant()
+    def the_money_is_what_it_is_in_time(self) -> None:
+        """Once all is heard and has fired, each subscription costs what it costs where nothing is late.
+
+        But for a minor unit where seats that are charged beside others round by themselves.
+        """
+        if not self.log or not self.is_compared:
+            return
+        settled = self.story.copied()
+        settled.when(*self.waiting).advance()
+        self.in_time.advance(settled.now - self.in_time.now)
+        here, there = costs(settled), costs(self.in_time)
+        assert here.keys() == there.keys()
+        for each, (minor, roundings) in here.items():
+            assert abs(minor - there[each][0]) <= roundings + there[each][1], each
+
+    @invariant()
     def the_log_is_the_state(self) -> None:
         """Folding what came in, and after each the invoices it caused, gives the document and the rows."""
-        state: State[BillingAccount] = State(ACCOUNT, BillingAccount(), _Every())
+        state: State[BillingAccount] = State(ACCOUNT, BillingAccount(), Every())
         if not self.log:
             return
-        for message, caused in self.story.history:
-            state = reduce(self.decider.evolve, (message, *caused), state)
+        for message, events in self.story.history:
+            state = reduce(self.decider.evolve, (message, *events), state)
         assert state.document == self.story.document
         assert state.written == {name: self.story.row(name) for name in self.story._rows}
-
-
-class _Every(dict[str, Row | None]):
-    """Rows of an account of which none was stored."""
-
-    def __missing__(self, name: str) -> None:
-        return None
-
-
-class _Logged(Scenario[BillingAccount]):
-    """A story that writes down what was taken, and what each came to."""
-
-    def __init__(self, decider: BillingDecider, account_id: str, now: datetime, log: list[Message]) -> None:
-        super().__init__(decider, account_id, now)
-        self.log = log
-        self.history: list[tuple[Message, tuple[Payload, ...]]] = []
-
-    def copied(self) -> "_Logged":
-        """Return the story as it is, to go on without changing this one."""
-        other = copy.copy(self)
-        for name in ("_rows", "events", "log", "history"):
-            setattr(other, name, copy.copy(getattr(self, name)))
-        return other
-
-    def _deliver(self, message: Message, cause_id: str) -> None:
-        super()._deliver(message, cause_id)
-        self.log.append(message)
-        if isinstance(self.decision, Accepted):
-            self.history.append((message, self.decision.events))
-        if isinstance(message, TimerDue):
-            assert _caused(self.decision), "a timer that is due has something to charge"
-
-
-def _caused(decision: object) -> bool:
-    return isinstance(decision, Accepted) and bool(decision.events)
 
 
 TestBillingLife = BillingLife.TestCase

@@ -1,18 +1,33 @@
 """What the back office credits: an amount of an invoice, never more than was charged, and one answer to each."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.backoffice import CancelSubscription, IssueCredit, Staff
 from contracts.invoices import InvoiceIssued, InvoiceKind
 from contracts.money import Money
 from contracts.results import CreditAccepted, CreditRejected, Reason
 from services.billing.credits import answer
-from services.billing.proration import recompute
+from services.billing.proration import recompute, spread
 from services.runtime.decision import Accepted, Cause, Rejected
-from tests.billing.running import Running, credit, credited
-from tests.billing.scenario import ACCOUNT, given, issued, stays_quiet
+from tests.billing.entitled import Entitled
+from tests.billing.running import START, Running, credit, credited
+from tests.billing.scenario import ACCOUNT, issued, stays_quiet, terms_of
+from tests.billing.scenario import given as nothing
+
+
+class TwoAddOns(Running):
+    """Two subscriptions renewed by one bill, acme-000003, on 20 October at midnight; the other one's price varies."""
+
+    def __init__(self, price: str) -> None:
+        super().__init__()
+        terms = terms_of(date(2026, 9, 20), timezone="America/New_York", price=price)
+        self.other, event = Entitled.buy("aircall_ai", "sub-2", terms, START)
+        self.story.given(event)
+        self.story.advance(timedelta(days=30))
 
 
 def test_the_back_office_credits_an_amount() -> None:
@@ -38,6 +53,56 @@ def test_credits_add_up_to_the_invoice_and_no_further() -> None:
     assert running.story.decision.message == "Of invoice acme-000001 10.00 USD can be credited, not 10.01 USD."  # type: ignore[union-attr]
     issued(running.credit("10.00 USD"))
     running.credit("0.01 USD").then_rejected(Reason.CREDIT_EXCEEDS_PAID)
+
+
+def test_a_credit_is_spread_over_the_lines() -> None:
+    """10.01 of a bill of 30.00 and 15.00 is a line for each, pro rata, and adds up to the cent."""
+    running = TwoAddOns("15.00 USD")
+    invoice = issued(running.credit("10.01 USD", "acme-000003"))
+    assert [(line.subscription_id, str(line.amount), line.credits) for line in invoice.lines] == [
+        ("sub-2", "-3.34 USD", "acme-000003"),
+        ("sub-1", "-6.67 USD", "acme-000003"),
+    ]
+    assert all(line.amount == recompute(line) and line.days.billed == 0 for line in invoice.lines)
+    assert str(invoice.total) == "-10.01 USD"
+
+
+def test_a_credit_takes_no_other_subscriptions_credit() -> None:
+    """Half of a bill of two add-ons is credited, then both end on its first day: each gets its own other half."""
+    running = TwoAddOns("30.00 USD")
+    running.credit("30.00 USD", "acme-000003")
+    other = running.other.cancel(running.story.now, at_once=True)
+    assert str(issued(running.story.when(other)).total) == "-15.00 USD"
+    assert str(issued(running.canceled()).total) == "-15.00 USD"
+    assert running.story.row("invoice:3").left == (0, 0)
+    running.credit("0.01 USD", "acme-000003").then_rejected(Reason.CREDIT_EXCEEDS_PAID)
+
+
+def test_a_later_credit_takes_what_is_left_of_each_line() -> None:
+    """After one line was given back whole, a credit is of the other, up to all of it."""
+    running = TwoAddOns("30.00 USD")
+    running.canceled()
+    running.credit("30.01 USD", "acme-000003").then_rejected(Reason.CREDIT_EXCEEDS_PAID)
+    [line] = issued(running.credit("30.00 USD", "acme-000003")).lines
+    assert (line.subscription_id, str(line.amount)) == ("sub-2", "-30.00 USD")
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=8), st.data())
+def test_what_is_spread_adds_up(left: list[int], data: st.DataObject) -> None:
+    """The parts add up exactly, none is more than was left, and each is its exact share rounded up or down."""
+    minor = data.draw(st.integers(0, sum(left)))
+    parts = spread(minor, left)
+    assert sum(parts) == minor
+    for part, each in zip(parts, left, strict=True):
+        assert 0 <= part <= each
+        assert abs(part * sum(left) - minor * each) < max(1, sum(left))
+
+
+def test_more_than_is_left_is_not_spread() -> None:
+    """Asked to spread what is not there, or less than nothing, it says so."""
+    for minor in (-1, 4):
+        with pytest.raises(ValueError, match="cannot be spread"):
+            spread(minor, (1, 2))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +136,7 @@ def test_a_credit_is_not_credited() -> None:
 
 def test_a_credit_of_an_unknown_account_is_refused() -> None:
     """An account that was never billed has no invoice to credit."""
-    given().when(credit("1.00 USD")).then_rejected(Reason.INVOICE_UNKNOWN)
+    nothing().when(credit("1.00 USD")).then_rejected(Reason.INVOICE_UNKNOWN)
 
 
 def test_other_back_office_commands_are_not_billings() -> None:

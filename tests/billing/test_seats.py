@@ -77,9 +77,8 @@ def test_several_increases_of_a_day_add_up() -> None:
     running = Running().at(9, 30)
     assert issued(running.wants(6)).total == Money.parse("11.97", "USD")
     assert issued(running.wants(8)).total == Money.parse("23.93", "USD")
-    assert (
-        sum(charge.seats for charge in running.story.document.subscriptions["analytics_plus"].periods[0].charges) == 8
-    )
+    [period] = running.story.document.subscriptions["analytics_plus"].periods
+    assert (period.seats, period.charges) == (8, 3)
 
 
 def test_seats_after_none() -> None:
@@ -136,23 +135,27 @@ def test_an_increase_that_arrives_after_the_next_cycle_was_charged() -> None:
     assert billed(issued(running.at(11, 20).story))[1] == "analytics_plus 2026-11-20 2026-12-20 6 107.70 USD"
 
 
-def test_a_late_change_reaches_one_cycle_back_at_most() -> None:
-    """Heard of after two renewals, an increase is charged for the previous cycle and the current one."""
+def test_a_late_increase_is_charged_for_every_cycle_since() -> None:
+    """Heard of after two renewals, an increase is charged for the rest of its own cycle and both others in full."""
     running = Running()
     change = running.has.modify(MIDNIGHT - SECOND, Licenses(standard=6))
     running.at(11, 20)
     assert [(line.period.from_.month, line.days.billed) for line in issued(running.story.when(change)).lines] == [
+        (10, 1),
         (10, 31),
         (11, 30),
     ]
 
 
-def test_late_terms_begin_with_the_next_charge() -> None:
-    """Terms announced for a cycle that was charged already take over where that charge ends."""
+def test_late_terms_begin_with_their_own_day() -> None:
+    """Terms announced for a cycle that was charged already: what was charged is given back and charged anew."""
     running = Running()
     change = running.has.modify(MIDNIGHT - SECOND, unit_price=Money.parse("10.00", "USD"))
     running.at(10, 20, 5)
-    running.story.when(change).then_nothing()
+    assert [billed(invoice) for invoice in invoices(running.story.when(change))] == [
+        ["credit", "analytics_plus 2026-10-20 2026-11-20 1 -89.75 USD", "-89.75 USD"],
+        ["renewal", "analytics_plus 2026-10-20 2026-11-20 5 50.00 USD", "50.00 USD"],
+    ]
     assert issued(running.at(11, 20).story).total == Money.parse("50.00", "USD")
 
 

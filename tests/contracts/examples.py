@@ -9,7 +9,13 @@ _USD = {"amount_minor": 1795, "currency": "USD"}
 _AT = "2026-09-30T15:04:05Z"
 _COMMAND = {"account_id": "acme", "user_id": "olga", "add_on": "analytics_plus", "entry_point": "plan_tab"}
 _HAPPENED = {"account_id": "acme", "add_on": "analytics_plus"}
-_ANSWER = {"account_id": "acme", "user_id": "olga", "command_id": "c-1", "command_type": "addons.PurchaseAddOn.v1"}
+_ANSWER = {
+    "account_id": "acme",
+    "user_id": "olga",
+    "command_id": "c-1",
+    "command_type": "addons.PurchaseAddOn.v1",
+    "request_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+}
 _STAFF = {"staff_id": "sue", "reason": "agreed by phone"}
 _ORDER = {"account_id": "acme", **_STAFF}
 _TERMS = {
@@ -110,10 +116,28 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "requested_at": _AT,
         "licenses": _LICENSES,
         "note": "for 300 seats",
+        "expires_at": "2026-10-30T15:04:05Z",
     },
-    "TrialStarted": {**_HAPPENED, "started_by": _PERSON, "started_at": _AT, "ends_at": "2026-10-14T15:04:05Z"},
-    "TrialEndingSoon": {**_HAPPENED, "started_by": _PERSON, "ends_at": "2026-10-14T15:04:05Z"},
-    "TrialExtended": {**_HAPPENED, "ends_at": "2026-10-21T15:04:05Z", "extended_at": _AT, "by": _STAFF},
+    "TrialStarted": {
+        **_HAPPENED,
+        "started_by": _PERSON,
+        "started_at": _AT,
+        "ends_at": "2026-10-14T15:04:05Z",
+        "notice_at": "2026-10-11T15:04:05Z",
+    },
+    "TrialEndingSoon": {
+        **_HAPPENED,
+        "started_by": _PERSON,
+        "ends_at": "2026-10-14T15:04:05Z",
+        "after_trial": "convert",
+    },
+    "TrialExtended": {
+        **_HAPPENED,
+        "ends_at": "2026-10-21T15:04:05Z",
+        "extended_at": _AT,
+        "by": _STAFF,
+        "notice_at": "2026-10-18T15:04:05Z",
+    },
     "TrialEnded": {**_HAPPENED, "ended_at": _AT, "reason": "back_office", "started_by": _PERSON, "by": _STAFF},
     "FeatureRequested": {**_HAPPENED, "requested_by": _PERSON, "requested_at": _AT, "note": "please"},
     "AddOnPurchased": {
@@ -125,6 +149,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "terms": _TERMS,
         "origin": "quote",
         "promise": "p",
+        "promised": {"promised_at": _AT, "rule": "day", "amount": _USD},
         "quote_id": "q-1",
         "reference": "contract 7",
         "by": _STAFF,

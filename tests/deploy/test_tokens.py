@@ -51,8 +51,9 @@ def test_private_keys_are_for_their_owner(tmp_path: Path) -> None:
     """The private files are for their owner only, and the key set holds nothing that signs."""
     invoke(tmp_path, "keys")
     folder = KeyFolder(tmp_path)
-    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (folder.signing_key, folder.dashboard_secret)}
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in folder.secrets}
     assert set(modes.values()) == {0o600}
+    assert len(modes) == 3
     assert stat.S_IMODE(folder.private.stat().st_mode) == 0o700
     [public] = json.loads(folder.jwks.read_text())["keys"]
     assert {"kid", "x", "crv", "alg"} <= set(public)

@@ -65,6 +65,12 @@ def with_a_refusal(seen: Sequence[Seen]) -> list[Seen]:
     return [replace(each, type="CommandRejected") if each.topic == RESULTS.name else each for each in seen]
 
 
+def with_one_id_twice(seen: Sequence[Seen]) -> list[Seen]:
+    """Give an invoice the id of the one before it."""
+    first, second = [each for each in seen if each.topic == BILLING.name][:2]
+    return [replace(each, id=first.id) if each is second else each for each in seen]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -73,11 +79,12 @@ def with_a_refusal(seen: Sequence[Seen]) -> list[Seen]:
         without_one(NOTIFICATIONS.name),
         with_a_cent_more,
         with_a_refusal,
+        with_one_id_twice,
     ],
 )
 def test_a_year_that_is_not_as_it_must_be_is_told(
     year: Sequence[Seen], change: Callable[[Sequence[Seen]], list[Seen]]
 ) -> None:
-    """An invoice, event or notice that is missing, a cent too much, and a refusal all fail the year."""
+    """A missing invoice, event or notice, a cent too much, a refusal and an id used twice all fail the year."""
     with pytest.raises(YearError):
         check(change(year))

@@ -129,12 +129,6 @@ def test_another_expected_price_is_refused(amount_minor: int, currency: str) -> 
     then_refused(story, Reason.PRICE_CHANGED, Action.SUBSCRIBE_NOW, Action.TRY_FOR_FREE)
 
 
-def test_a_price_promise_is_refused_for_now() -> None:
-    """No promises are issued yet: one is promise_invalid, whatever is expected, and buying without one is open."""
-    story = acme().when(purchase(price_promise="signed", expected={"amount_minor": 1, "currency": "USD"}))
-    then_refused(story, Reason.PROMISE_INVALID, Action.SUBSCRIBE_NOW, Action.TRY_FOR_FREE)
-
-
 def test_a_payment_method_is_needed_to_buy() -> None:
     """Without a payment method the Owner is told so and sent to nobody; a quote does not open instead."""
     story = acme(payment_method_on_file=False).when(purchase())
@@ -156,6 +150,7 @@ def test_a_quote_request_names_the_seats_it_is_for() -> None:
             requested_at=NOW,
             licenses=Licenses(standard=50, additional=10),
             note="For two years?",
+            expires_at=NOW + timedelta(days=30),
         )
     )
     pending = story.document.add_ons[ADD_ON].quote
@@ -198,6 +193,7 @@ def test_a_trial_lasts_its_days_of_24_hours() -> None:
             started_by=ADMIN,
             started_at=before_the_change,
             ends_at=datetime(2026, 11, 13, 16, 0, tzinfo=UTC),
+            notice_at=datetime(2026, 11, 10, 16, 0, tzinfo=UTC),
         )
     )
 

@@ -83,10 +83,7 @@ def told(command: Message, *before: Message, **changes: Any) -> str:
         ),
         (
             lambda: told(purchase(price_promise="p")),
-            (
-                "This price promise for Analytics+ cannot be honored, as no promises are issued yet: "
-                "subscribe without one."
-            ),
+            "This is no price promise of ours to your account for Analytics+: look at the price again and subscribe.",
         ),
         (
             lambda: told(purchase(), sales_managed=True),

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from contracts.accounts import BillingFrequency, Licenses
 from contracts.events import Person
+from contracts.offers import AccountFacts
 from contracts.results import Action, Reason
 from services.entitlements.account import Entitlements, FeatureRequest, Member, rows_of
-from services.entitlements.offers import AccountFacts
 from services.entitlements.queries import add_ons_of
 from services.entitlements.schedule import AddOnState, Quote, Subscription, Trial
 from services.runtime.decision import Accepted, Cause, Decision, Rejected, State

@@ -6,8 +6,10 @@ The account of these stories bought on 30 September 2026, in the period from 20 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from contracts.backoffice import ActivateAddOn, CancelSubscription
-from contracts.events import SubscriptionCanceled, SubscriptionModified
+import pytest
+
+from contracts.backoffice import ActivateAddOn, CancelSubscription, ModifySubscription
+from contracts.events import AddOnPurchased, SubscriptionCanceled, SubscriptionModified
 from contracts.results import Reason
 from services.entitlements.account import Entitlements
 from tests.entitlements.scenario import (
@@ -21,6 +23,7 @@ from tests.entitlements.scenario import (
     having,
     purchase,
     quote,
+    refused,
     request,
     staff,
     subscribed,
@@ -128,9 +131,80 @@ def test_what_ended_at_once_ends_no_earlier() -> None:
     then_refused(story, Reason.CHANGE_NOT_ALLOWED)
 
 
+# --------------------------------------------------------------------------------------------- before the first day
+
+NOVEMBER = date(2026, 11, 1)
+
+
+def agreed() -> Scenario[Entitlements]:
+    """Begin a story with a subscription that staff activated from 1 November on."""
+    offer = staff(ActivateAddOn, unit_price=dollars(1500), effective_date=NOVEMBER)
+    return having(acme(sales_managed=True), quote(), offer)
+
+
+def cancels(story: Scenario[Entitlements], when: str) -> CancelSubscription:
+    """Return staff's end of the add-on's subscription."""
+    return staff(CancelSubscription, subscription_id=subscription_of(story).id, when=when)
+
+
+@pytest.mark.parametrize("when", ["now", "end_of_cycle"])
+def test_what_staff_cancel_before_its_first_day_ends_on_that_day(when: str) -> None:
+    """Nothing of it is used, so nothing of it stays: neither today's end nor that of a period is its end."""
+    story = agreed()
+    (end,) = story.when(cancels(story, when)).emitted_of(SubscriptionCanceled)
+    assert end.effective_date == NOVEMBER
+    then_refused(story.when(cancels(story, when)), Reason.CHANGE_NOT_ALLOWED)
+    assert refused(story).message == "The subscription was canceled before it began: nothing is left to end."
+
+
+@pytest.mark.parametrize("earlier", [[], [staff(ModifySubscription, subscription_id=SUBSCRIPTION, licenses=SEVENTY)]])
+def test_an_account_closed_before_the_first_day_ends_it_on_that_day(earlier: list[Any]) -> None:
+    """Whatever staff changed meanwhile, a closed account keeps no period that has not begun."""
+    story = agreed()
+    for each in earlier:
+        having(story, each.model_copy(update={"subscription_id": subscription_of(story).id}))
+    story.now += timedelta(days=20)
+    (end,) = story.when(account(2, status="closed")).emitted_of(SubscriptionCanceled)
+    assert (end.effective_date, end.cause) == (NOVEMBER, "account_closed")
+    story.when(account(3, status="closed"), account(4)).then_nothing()
+
+
+def test_from_its_first_day_on_a_subscription_ends_with_its_period() -> None:
+    """At the midnight that begins the first day, in its own zone, there is a period that is paid and used."""
+    for hour, ends_on in ((3, NOVEMBER), (4, date(2026, 11, 20))):
+        story = agreed()
+        story.now = datetime(2026, 11, 1, hour, tzinfo=UTC)
+        (end,) = story.when(account(2, status="closed")).emitted_of(SubscriptionCanceled)
+        assert end.effective_date == ends_on
+
+
 def test_what_never_began_follows_nothing() -> None:
     """Canceled before its first day, a subscription has no day on which other seats could count."""
-    offer = staff(ActivateAddOn, unit_price=dollars(1500), effective_date="2026-11-01")
-    story = having(acme(sales_managed=True), quote(), offer)
-    having(story, staff(CancelSubscription, subscription_id=subscription_of(story).id, when="now"))
+    story = agreed()
+    having(story, cancels(story, "now"))
     story.when(account(2, sales_managed=True, licenses=SEVENTY)).then_nothing()
+
+
+def test_what_never_began_is_in_nobodys_way() -> None:
+    """Canceled before its first day, the add-on is new again at once, and may begin today."""
+    story = agreed()
+    having(story, cancels(story, "end_of_cycle"), request(), quote())
+    first = staff(ActivateAddOn, unit_price=dollars(1400), effective_date=TODAY)
+    (again,) = having(story).when(first).emitted_of(AddOnPurchased)
+    assert (again.effective_date, subscription_of(story).ends_on) == (TODAY, None)
+
+
+def test_what_never_began_hides_no_day_of_the_one_before() -> None:
+    """Days that an earlier subscription covered stay its own, whatever was agreed and canceled after it."""
+    story = subscribed()
+    having(story, cancels(story, "end_of_cycle"))
+    story.now = datetime(2026, 10, 21, tzinfo=UTC)
+    offer = staff(ActivateAddOn, unit_price=dollars(1500), effective_date=NOVEMBER)
+    having(story, account(2, sales_managed=True), quote(), offer)
+    having(story, account(3, sales_managed=True, licenses=SEVENTY), cancels(story, "now"), quote())
+    then_refused(story.when(offer.model_copy(update={"effective_date": date(2026, 10, 19)})), Reason.CHANGE_NOT_ALLOWED)
+    assert refused(story).message.startswith("An earlier subscription covers the days before 2026-10-20")
+    story.now = datetime(2026, 10, 19, 12, tzinfo=UTC)  # a clock set back
+    then_refused(story.when(request()), Reason.ALREADY_PURCHASED)
+    story.now = datetime(2026, 10, 21, tzinfo=UTC)
+    having(story, offer.model_copy(update={"effective_date": NEXT}))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.commands import Cadence
-from contracts.events import FeatureDeclined, FeatureRequested
+from contracts.events import AddOnPurchased, FeatureDeclined, FeatureRequested, TrialStarted
 from contracts.invoices import InvoiceKind
 from contracts.notices import NotificationRequested
 from tests.notifications.messages import (
@@ -21,6 +21,7 @@ from tests.notifications.messages import (
     HOUR,
     account,
     asks,
+    buys,
     declines,
     declines_quote,
     invoice,
@@ -31,18 +32,24 @@ from tests.notifications.messages import (
     story,
     trial_ends,
     trial_ends_soon,
+    tries,
     wants_digests,
 )
 from tests.scenario import Scenario
 
-FIRST, DIGEST, DECLINED = "feature_request_first", "feature_request_digest", "feature_declined"
+FIRST, DIGEST = "feature_request_first", "feature_request_digest"
+TOLD = {
+    FeatureDeclined: ("feature_declined", "declined_at"),
+    AddOnPurchased: ("requested_add_on_purchased", "purchased_at"),
+    TrialStarted: ("requested_add_on_trial_started", "started_at"),
+}
 ZONES = ["America/New_York", "Australia/Sydney", "Asia/Kathmandu", "UTC"]
 Step = tuple[str, str, str]
 
 add_ons = st.sampled_from([ANALYTICS, AI])
 asking = st.tuples(st.just("ask"), st.sampled_from(["sam", "adam", "anna"]), add_ons)
 joining = st.tuples(st.sampled_from(["join", "leave"]), st.sampled_from(["olga", "otto"]), st.just(""))
-declining = st.tuples(st.just("decline"), st.just("olga"), add_ons)
+declining = st.tuples(st.sampled_from(["decline", "buy", "try"]), st.just("olga"), add_ons)
 snoozing = st.tuples(st.just("snooze"), st.sampled_from(["1", "2", "9", "40"]), add_ons)
 choosing = st.tuples(st.just("choose"), st.sampled_from(get_args(Cadence)), st.just(""))
 moving = st.tuples(st.just("move"), st.sampled_from(ZONES), st.just(""))
@@ -57,7 +64,7 @@ class Life:
     scene: Scenario[Any] = field(default_factory=story)
     zone: str = "UTC"
     made: list[FeatureRequested] = field(default_factory=list)
-    refusals: list[FeatureDeclined] = field(default_factory=list)
+    told_of: list[FeatureDeclined | AddOnPurchased | TrialStarted] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     snoozed: list[tuple[str, datetime, datetime]] = field(default_factory=list)
     chosen: list[tuple[datetime, str]] = field(default_factory=list)
@@ -85,10 +92,13 @@ class Life:
     def _wish(self, step: str, what: str, add_on: str) -> None:
         now = self.scene.now
         match step:
-            case "decline":
+            case "decline" | "buy":
                 self.dropped[add_on] = sum(each.add_on == add_on for each in self.made) - self.told()[add_on]
-                self.refusals.append(declines(now, add_on))
-                self.scene.when(self.refusals[-1])
+                self.told_of.append(declines(now, add_on) if step == "decline" else buys("olga", add_on, now))
+                self.scene.when(self.told_of[-1])
+            case "try":
+                self.told_of.append(tries("otto", add_on, now))
+                self.scene.when(self.told_of[-1])
             case "snooze":
                 until = now.astimezone(ZoneInfo(self.zone)).date() + int(what) * DAY
                 morning = datetime.combine(until, time(9), ZoneInfo(self.zone))
@@ -130,38 +140,38 @@ def test_every_request_is_told_or_turned_down(steps: list[Step]) -> None:
         made = sum(each.add_on == add_on for each in life.made)
         assert life.told()[add_on] == made - life.dropped[add_on]
         firsts = sum(notice.data["add_on"] == add_on for notice in life.notices(FIRST))
-        assert firsts <= 1 + sum(each.add_on == add_on for each in life.refusals)
+        assert firsts <= 1 + sum(each.add_on == add_on for each in life.told_of if isinstance(each, FeatureDeclined))
     assert not life.scene.document.timers
 
 
 @settings(max_examples=200, deadline=None)
 @given(wishes)
-def test_a_refusal_is_told_to_whoever_asked_since_the_one_before(steps: list[Step]) -> None:
-    """Each refusal reaches exactly the people who asked for the add-on after the refusal before it, each once."""
+def test_everything_is_told_to_whoever_asked_since_the_last_answer(steps: list[Step]) -> None:
+    """Each refusal, purchase and trial reaches exactly who asked after the refusal or purchase before it, each once."""
     life = lived(steps)
     life.scene.advance()
 
-    for refusal in life.refusals:
-        before = [
-            each.declined_at
-            for each in life.refusals
-            if each.add_on == refusal.add_on and each.declined_at < refusal.declined_at
-        ]
+    answers: dict[str, datetime] = {}
+    for event in life.told_of:
+        template, moment = TOLD[type(event)]
+        at: datetime = getattr(event, moment)
         asked = {
             each.requested_by.user_id
             for each in life.made
-            if each.add_on == refusal.add_on
-            and each.requested_at < refusal.declined_at
-            and (not before or each.requested_at > before[-1])
+            if each.add_on == event.add_on
+            and each.requested_at < at
+            and (event.add_on not in answers or each.requested_at > answers[event.add_on])
         }
-        at = refusal.model_dump(mode="json")["declined_at"]
+        said_at = event.model_dump(mode="json")[moment]
         told = [
             reader.user_id
-            for notice in life.notices(DECLINED)
+            for notice in life.notices(template)
             for reader in notice.recipients
-            if (notice.data["add_on"], notice.data["declined_at"]) == (refusal.add_on, at)
+            if (notice.data["add_on"], notice.data[moment]) == (event.add_on, said_at)
         ]
         assert sorted(told, key=str) == sorted(asked)
+        if not isinstance(event, TrialStarted):
+            answers[event.add_on] = at
 
 
 @settings(max_examples=200, deadline=None)

@@ -74,7 +74,13 @@ def test_a_trial_that_ends_soon_is_told_to_the_owners_and_who_started_it() -> No
     assert scene.document.held == {}
 
 
-def test_what_comes_after_a_trial_is_said_by_the_catalog() -> None:
+def test_what_comes_after_a_trial_is_said_by_the_event() -> None:
+    """Where the event says what comes after the trial, that is told, whatever the catalog says."""
+    event = trial_ends_soon().model_copy(update={"after_trial": "convert"})
+    assert said(story().given(owner()).when(event))["after_trial"] == "convert"
+
+
+def test_what_comes_after_a_trial_is_else_said_by_the_catalog() -> None:
     """A trial that is bought as it ends says so in time; of an add-on that is not listed nothing is claimed."""
     data = CATALOG.model_dump()
     data["add_ons"][ANALYTICS]["after_trial"] = "convert"
@@ -226,7 +232,7 @@ def test_what_waits_is_bounded_by_the_catalog() -> None:
     """A year of the same notices without a reader weighs what the first of them weighed, but for changed figures."""
     scene = story().given(member("adam", "admin", active=False), member("olga", "owner", active=False))
     year = (trial_ends_soon(), trial_ends(), is_canceled(), *(event for event, _ in ANSWERS.values()))
-    scene.given(*year)
+    scene.given(*year, *year)
     before = scene.document_bytes
     for _ in range(50):
         scene.advance(7 * DAY).given(*year)

@@ -7,10 +7,12 @@ from services.notifications.timers import PAGE_SIZE
 from tests.notifications.messages import (
     AI,
     ANALYTICS,
+    DAY,
     HOUR,
     START,
     asks,
     buys,
+    declines,
     member,
     notices,
     owner,
@@ -172,6 +174,48 @@ def test_a_request_that_arrives_while_telling_is_under_way_joins_it() -> None:
     scene = story().given(owner(), asks("sam"), buys(at=START + HOUR), asks("anna", at=START)).advance(HOUR)
 
     assert told(scene) == ["sam", "anna"]
+
+
+def test_what_was_answered_long_ago_is_not_told_again() -> None:
+    """A purchase or a refusal answers the requests so far; what is told later reaches only who asked since."""
+    scene = story().given(owner(), asks("ann"), buys()).advance(DAY)
+    scene.given(asks("bob", at=scene.now)).advance(DAY)
+    assert told(scene.given(tries(at=scene.now)).advance(DAY), TRIAL) == ["bob"]
+    assert told(scene.given(declines(at=scene.now)).advance(DAY), "feature_declined") == ["bob"]
+    assert told(scene.given(buys(at=scene.now)).advance(DAY)) == []
+    scene.given(asks("ann", at=scene.now)).advance(DAY)
+    assert told(scene.given(buys(at=scene.now)).advance(DAY)) == ["ann"]
+
+
+def test_a_trial_answers_nobody() -> None:
+    """Who was told of a trial is told of the purchase, and of a refusal, too."""
+    scene = story().given(owner(), asks("sam"), tries()).advance(HOUR)
+    assert told(scene.given(declines(at=scene.now)).advance(), "feature_declined") == ["sam"]
+
+
+def test_a_late_request_is_told_of_its_own_answer_only() -> None:
+    """Made before a refusal and delivered after the purchase that came later, a request was answered by the refusal."""
+    scene = story().given(owner(), declines(at=START + HOUR), buys(at=START + DAY)).advance(2 * DAY)
+    scene.given(asks("anna", at=START)).advance()
+    assert (told(scene, "feature_declined"), told(scene)) == (["anna"], [])
+
+
+def test_a_late_answer_reaches_whom_it_answered() -> None:
+    """A refusal delivered after the purchase that followed it is told to who asked before it, and was not told then."""
+    scene = story().given(owner(), asks("ann"), buys(at=START + HOUR)).advance(DAY)
+    scene.given(asks("bob", at=START + 2 * DAY), buys(at=START + 4 * DAY), declines(at=START + 3 * DAY))
+    assert told(scene.advance(4 * DAY), "feature_declined") == ["bob"]
+
+
+def test_what_happened_in_one_moment_happened_in_the_order_it_was_told() -> None:
+    """Decided in one batch, a request before a refusal is answered by it, and one after it by the next answer."""
+    scene = story().given(owner(), asks("ann"), declines(), asks("bob"), asks("ann", add_on=AI)).advance(HOUR)
+    assert told(scene, "feature_declined") == ["ann"]
+    scene.given(asks("bob", at=START - HOUR)).given(buys(at=scene.now))
+    assert told(scene.advance()) == ["bob"]
+
+    scene = story().given(owner(), asks("ann"), declines()).given(asks("ann", at=START - HOUR)).advance(HOUR)
+    assert told(scene.given(buys(at=scene.now)).advance()) == []
 
 
 def test_telling_begun_again_starts_over() -> None:

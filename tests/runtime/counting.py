@@ -40,6 +40,12 @@ async def emitted(store: Store, kind: str = TrialEnded.ce_type, account_id: str 
     return found
 
 
+async def ids_emitted(store: Store) -> list[str]:
+    """Return the `ce_id`s of everything in the outbox."""
+    records = [codec.unpack(record) for _, record in await store.outbox(0, FIRST, 100_000)]
+    return [dict(each.headers)["ce_id"].decode() for each in records]
+
+
 NEW = Loaded(0, None, None, [], [])
 ALARM_MS = to_milliseconds(NOW)
 

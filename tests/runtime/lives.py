@@ -101,6 +101,11 @@ class Life:
         handled = {place_of(each): each.origin.offset + 1 for each in self.inputs} if read else {}
         return Rebuilding(self.decider, answer, "acme", handled, self.now).fold(self.inputs, self.said)
 
+    def assert_told_apart(self) -> None:
+        """Check that no two records share an id."""
+        ids = [each.id for each in self.said]
+        assert len(ids) == len(set(ids)), ids
+
     def assert_rebuilt(self, account: Rebuilt[Any]) -> None:
         """Check that a rebuilt account is what is stored."""
         assert account.differences == []

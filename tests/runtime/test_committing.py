@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 import pytest
 
 from contracts import topics
-from contracts.events import TrialEnded
+from contracts.events import TrialEnded, TrialStarted
 from contracts.results import CommandAccepted
 from services.runtime.clock import ManualClock, to_milliseconds
 from services.runtime.committing import Committing
 from services.runtime.decision import Message
 from services.runtime.delivery import Delivery
 from services.runtime.store import Store, Wanted
-from tests.runtime.counting import causes_of, committing, count_of, emitted
-from tests.runtime.toys import NOW, CounterDecider, answer, command, commit, event
+from tests.runtime.counting import causes_of, committing, count_of, emitted, ids_emitted
+from tests.runtime.toys import NOW, CounterDecider, answer, command, commit, event, staff
 
 ALARM_MS = to_milliseconds(NOW)
 
@@ -33,6 +33,26 @@ async def test_a_batch_has_each_effect_once(embedded_store: Store) -> None:
     assert await count_of(embedded_store, "globex") == 1
     assert await emitted(embedded_store) == [(1, "c1"), (2, "c3"), (3, "c4")]
     assert await emitted(embedded_store, CommandAccepted.ce_type) == [(1, "c1"), (2, "c3"), (3, "c4")]
+
+
+async def test_one_id_on_two_topics_is_two_commands(embedded_store: Store) -> None:
+    """A member's and the back office's command of one id each have their effect and answer, once, in ids of their own.
+
+    The stored answer names the id as its sender chose it.
+    """
+    toy = committing(embedded_store)
+    sent = [command("acme", "c1"), staff("acme", "c1"), staff("acme", "c2"), command("acme", "c2")]
+    await toy.run(0, sent[:1])
+    await toy.run(0, sent)
+    await toy.run(0, sent)
+
+    assert await count_of(embedded_store) == 4
+    ids = await ids_emitted(embedded_store)
+    assert len(ids) == len(set(ids)) == 8
+    assert await emitted(embedded_store, CommandAccepted.ce_type) == [(1, "c1"), (2, "c1"), (3, "c2"), (4, "c2")]
+    keys = [each.cause.key for each in sent]
+    (loaded,) = await embedded_store.load(0, [Wanted("acme", keys, [])])
+    assert [json.loads(stored or b"")["command_id"] for stored in loaded.answers] == ["c1", "c1", "c2", "c2"]
 
 
 async def test_a_thousand_commands_of_an_account_are_one_commit(embedded_store: Store) -> None:
@@ -139,6 +159,19 @@ async def test_a_timer_that_fails_is_put_off(embedded_store: Store) -> None:
     await toy.run(0, [command("acme", "c14"), Delivery.of_timer("acme", "alarm", later)])
     assert await embedded_store.due_timers(0, later, 10) == []
     assert await count_of(embedded_store) == 15
+
+
+async def test_what_cannot_be_published_fails_alone(embedded_store: Store) -> None:
+    """A decision with a record that no broker takes is given back as a failure; nothing of it is in the outbox."""
+    large = command("acme", "large", "fail-large")
+    batch = [command("acme", "c1"), large, command("acme", "c2"), command("globex", "c3")]
+    failures = await committing(embedded_store).run(0, batch)
+
+    assert [(failure.delivery, failure.detail.partition(":")[0]) for failure in failures] == [(large, "RecordTooLarge")]
+    assert await causes_of(embedded_store) == ["c1", "c2"]
+    assert await emitted(embedded_store) == [(1, "c1"), (2, "c2")]
+    assert await count_of(embedded_store, "globex") == 1
+    assert await emitted(embedded_store, TrialStarted.ce_type) == []
 
 
 async def test_a_timer_of_an_account_that_cannot_be_read_is_put_off(embedded_store: Store) -> None:

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from services.runtime import functions
 from services.runtime.delivery import Delivery
 from services.runtime.store import Store
-from tests.runtime.counting import causes_of, committing, emitted
+from tests.runtime.counting import causes_of, committing, emitted, ids_emitted
 from tests.runtime.toys import command, event
 
 _histories = itertools.count()
@@ -70,6 +70,7 @@ async def verify(store: Store, wishes_of: list[str], batches: list[tuple[int, li
     commands = {f"c{number}": wishes_of[number - 1] for kind, number in seen if kind == "command"}
     events = {number: wishes_of[number + 5] for kind, number in seen if kind == "event"}
     said = await emitted(store)
+    ids = await ids_emitted(store)
     from_commands = [cause for _, cause in said if cause in commands]
     from_events = [cause for _, cause in said if cause not in commands]
 
@@ -78,4 +79,5 @@ async def verify(store: Store, wishes_of: list[str], batches: list[tuple[int, li
     # Events before the first one seen are before the start of a trimmed log, and not applied.
     assert {f"event-acme-{number}" for number, wish in events.items() if wish in effective} >= set(from_events)
     assert await causes_of(store) == [cause for _, cause in said]
+    assert len(ids) == len(set(ids))
     assert [sequence for sequence, _ in said] == list(range(1, len(said) + 1))

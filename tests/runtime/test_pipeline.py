@@ -147,3 +147,27 @@ async def test_closing_waits_for_what_is_under_way_and_takes_no_more() -> None:
     assert closing.done()
     assert bench.saved == [1]
     assert bench.started == [1]
+
+
+async def test_the_newest_batch_is_done_when_all_before_it_are() -> None:
+    """What is under way is awaited in order; a batch that was given up says so, and for all behind it."""
+    bench = Bench(depth=3)
+    assert bench.pipeline.newest() is None
+    await bench.put(1)
+    await bench.put(2)
+    newest = bench.pipeline.newest()
+    assert newest is not None
+    await bench.finish(2)
+    assert not newest.done()
+    await bench.finish(1)
+    assert newest.result()
+
+    await bench.put(3)
+    await bench.put(4)
+    behind = bench.pipeline.newest()
+    assert behind is not None
+    await bench.finish(4)
+    await bench.finish(3, Stopping())
+    assert not behind.result()
+    with pytest.raises(Stopping):
+        bench.pipeline.newest()

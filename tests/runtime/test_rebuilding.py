@@ -3,7 +3,7 @@
 import itertools
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import example, given, settings
@@ -13,7 +13,7 @@ from contracts import topics
 from contracts.accounts import MemberUpdated
 from contracts.events import TrialEnded
 from services.runtime import codec
-from services.runtime.clock import from_milliseconds, to_milliseconds
+from services.runtime.clock import to_milliseconds
 from services.runtime.decision import (
     Accepted,
     Cause,
@@ -23,20 +23,21 @@ from services.runtime.decision import (
     Message,
     Row,
     State,
-    TimerDue,
 )
 from services.runtime.delivery import Delivery
 from services.runtime.sequences import Sequences
 from tests.runtime.lives import Life
-from tests.runtime.toys import NOW, CounterDecider, command, event, fact
+from tests.runtime.toys import NOW, CounterDecider, command, event, fact, staff
 
-WISHES = ("count", "reject", "ignore", "row", "ask", "wake")
+WISHES = ("count", "reject", "ignore", "row", "ask", "wake", "wake at once")
 
 
 def delivery(kind: str, wish: str, number: int, life: Life) -> Delivery:
     """Return an input of a kind; some commands are repetitions."""
     if wish == "wake":
         wish = f"wake:{to_milliseconds(life.now) + 180_000}"
+    if wish == "wake at once":
+        wish = f"wake:{to_milliseconds(NOW)}"  # an instant that the timer had before, when it is said again
     match kind:
         case "command":
             return command("acme", f"c{number}", wish)
@@ -67,7 +68,10 @@ FAILS_ONCE = [
     )
 )
 def test_the_fold_of_any_history_is_what_was_stored(steps: list[tuple[str, str, bool]]) -> None:
-    """Commands, events, facts, repetitions, timers, put off or not, batched or not: the log gives the same account."""
+    """Commands, events, facts, repetitions, timers, put off or not, batched or not: the log gives the same account.
+
+    No two records of a life share an id.
+    """
     life = Life(CounterDecider())
     numbers: defaultdict[str, itertools.count[int]] = defaultdict(itertools.count)
     batch: list[Delivery] = []
@@ -84,7 +88,21 @@ def test_the_fold_of_any_history_is_what_was_stored(steps: list[tuple[str, str, 
             life.handle(*batch)
             batch = []
     life.handle(*batch)
+    life.assert_told_apart()
     life.now -= timedelta(days=1)  # no timer that did not fire is due
+    life.assert_rebuilt(life.rebuilt())
+
+
+@given(st.permutations([("c0", False), ("c0", True), ("c1", False), ("c1", True), ("c2", True)]), st.booleans())
+@settings(deadline=None)
+def test_commands_of_one_id_on_two_topics_are_told_apart(sent: list[tuple[str, bool]], at_once: bool) -> None:
+    """Members and the back office use the same ids, one right behind the other: each answer is its own command's."""
+    life = Life(CounterDecider())
+    inputs = [life.sent(staff("acme", name) if theirs else command("acme", name)) for name, theirs in sent]
+    for batch in [inputs] if at_once else [[each] for each in inputs]:
+        life.handle(*batch)
+    life.assert_told_apart()
+    assert len(life.answers) == len(sent)
     life.assert_rebuilt(life.rebuilt())
 
 
@@ -216,35 +234,6 @@ def test_a_stranger_who_was_refused_stays_unknown() -> None:
     assert list(account.marks) == ["c0"]
 
 
-class Alarmed(CounterDecider):
-    """A counter whose timers say nothing."""
-
-    def decide(self, state: Any, message: Message, cause: Cause, now: datetime) -> Decision:
-        """Let a timer take effect without a word."""
-        if isinstance(message, TimerDue):
-            return Accepted()
-        return super().decide(state, message, cause, now)
-
-
-def test_a_timer_that_said_nothing_has_fired() -> None:
-    """A due timer that leaves no trace in the log is fired by the fold as it was in life."""
-    life = Life(Alarmed())
-    life.handle(life.sent(command("acme", "c0", f"wake:{to_milliseconds(NOW)}")))
-    life.fire()
-    assert life.read().count == 2
-    life.assert_rebuilt(life.rebuilt())
-
-
-def test_a_timer_to_come_stays_set() -> None:
-    """A timer that is not due is in the rebuilt document as it was."""
-    life = Life(CounterDecider())
-    life.handle(life.sent(command("acme", "c0", "wake:32503680000000")))
-    account = life.rebuilt()
-    life.assert_rebuilt(account)
-    assert account.document.timers == {"alarm": from_milliseconds(32_503_680_000_000)}
-    assert account.document.timers["alarm"].tzinfo == UTC
-
-
 def test_what_the_group_has_not_read_is_not_taken_in() -> None:
     """A fact that says nothing is folded when the group has read it, and else left for the service."""
     life = Life(PriceDecider())
@@ -263,36 +252,6 @@ def test_a_repeated_command_says_nothing() -> None:
     account = life.rebuilt()
     life.assert_rebuilt(account)
     assert account.unhandled == {}
-
-
-def test_a_silent_timer_fires_before_the_decision_that_sets_it_again() -> None:
-    """A timer that said nothing was due before a later decision: it has fired by then, and is not overwritten."""
-    life = Life(Alarmed())
-    life.handle(life.sent(command("acme", "c0", f"wake:{to_milliseconds(NOW)}")))
-    life.fire()
-    life.handle(life.sent(command("acme", "c1", "wake:32503680000000")))
-    assert life.read().count == 3
-    life.assert_rebuilt(life.rebuilt())
-
-
-class Hushed(Alarmed):
-    """A counter that takes facts in without a word, too."""
-
-    def decide(self, state: Any, message: Message, cause: Cause, now: datetime) -> Decision:
-        """Let a fact, known by its name, take effect without a word."""
-        return Accepted() if cause.id.startswith("f") else super().decide(state, message, cause, now)
-
-
-def test_a_silent_timer_fires_before_a_silent_input_that_sets_it_again() -> None:
-    """Where timer and input both say nothing, the timer that was due before the input has fired by then."""
-    life = Life(Hushed())
-    life.handle(life.sent(command("acme", "c0", f"wake:{to_milliseconds(NOW)}")))
-    life.fire()
-    life.handle(life.sent(fact("acme", "f0", "wake:32503680000000")))
-    assert life.read().count == 3
-    life.assert_rebuilt(life.rebuilt())
-    life.handle(life.sent(command("acme", "c1")))
-    life.assert_rebuilt(life.rebuilt())
 
 
 class Taciturn(PriceDecider):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -25,7 +26,10 @@ LIMIT = 5
 
 
 class Feed:
-    """A process's timers over a store, with a clock that the test moves (`clock`, or the one given)."""
+    """A process's timers over a store, with a clock that the test moves (`clock`, or the one given).
+
+    `looks` counts the looks at the logs; `backlog` is what happens during one.
+    """
 
     def __init__(self, store: Store, time: Clock | None = None, poll_ms: int = 5) -> None:
         settings = Settings(partitions=4, timer_batch_max=LIMIT, timer_poll_ms=poll_ms)
@@ -47,7 +51,18 @@ class Feed:
             settings=settings,
             wake=self.woken.append,
         )
-        self.timers = Timers(store, handling, self.patience, time or self.clock, settings)
+        self.time = time or self.clock
+        self.looks = 0
+        self.backlog: Callable[[], Awaitable[None]] | None = None
+        self.timers = Timers(store, handling, self, self.patience, self.time, settings)
+
+    async def everything(self, _: int) -> datetime:
+        """Hear what is in the logs."""
+        self.looks += 1
+        began = self.time.now()
+        if self.backlog is not None:
+            await self.backlog()
+        return began
 
     def _note(self, message: Message, now: datetime) -> None:
         if isinstance(message, TimerDue):
@@ -157,3 +172,66 @@ async def test_a_shard_that_is_woken_does_not_wait_for_the_next_poll(embedded_st
         await logs.until(lambda: "birch" in dict(feed.decided), "woken with all", 5)
     finally:
         running.cancel()
+
+
+async def test_a_look_at_the_logs_is_paid_for_when_timers_are_due_and_once_for_all_of_them(feed: Feed) -> None:
+    """Nothing due costs no look; a night of renewals costs one, however many batches and late cycles; the next one."""
+    await feed.timers.feed(0)
+    assert feed.looks == 0
+    for number in range(3 * LIMIT):
+        await feed.set(f"account-{number}", timedelta(hours=1 + number % 2))
+    feed.clock.advance(timedelta(hours=2))
+    while await feed.timers.feed(0):
+        pass
+    assert [feed.looks, len(feed.decided)] == [1, 3 * LIMIT]
+
+    await feed.set("late", timedelta(hours=1))
+    await feed.timers.feed(0)
+    assert [feed.looks, feed.decided[-1][0]] == [1, "late"]
+    await feed.set("next", timedelta(hours=3))
+    feed.clock.advance(timedelta(hours=1))
+    await feed.timers.feed(0)
+    assert [feed.looks, feed.decided[-1][0]] == [2, "next"]
+
+
+async def test_what_was_in_the_logs_is_decided_before_the_timers(feed: Feed) -> None:
+    """A command that waited in the log sets the account's timer anew; the instant it had before is not decided."""
+    await feed.set("acme", timedelta(hours=1))
+    anew = to_milliseconds(NOW + timedelta(hours=9))
+
+    async def backlog() -> None:
+        await feed.committing.run(0, [command("acme", "waited", f"wake:{anew}")])
+
+    feed.backlog = backlog
+    feed.clock.advance(timedelta(hours=2))
+    await feed.timers.feed(0)
+
+    assert feed.decided == []
+    assert feed.looks == 1
+
+
+async def test_what_comes_due_during_a_look_waits_for_the_next(feed: Feed) -> None:
+    """Only timers due by the instant at which the look began are fed behind it."""
+    await feed.set("acme", timedelta())
+    await feed.set("birch", timedelta(hours=1))
+
+    async def backlog() -> None:
+        feed.clock.advance(timedelta(hours=1))
+
+    feed.backlog = backlog
+    await feed.timers.feed(0)
+    assert [account_id for account_id, _ in feed.decided] == ["acme"]
+    feed.backlog = None
+    await feed.timers.feed(0)
+    assert [account_id for account_id, _ in feed.decided] == ["acme", "birch"]
+
+
+async def test_a_shard_that_comes_again_is_heard_anew(feed: Feed) -> None:
+    """What an owner heard is not taken for granted by the loop of the next assignment."""
+    await feed.set("acme", timedelta())
+    await feed.timers.feed(0)
+    await feed.set("birch", timedelta())
+    running = asyncio.create_task(feed.timers.run(0))
+    await logs.until(lambda: "birch" in dict(feed.decided), "woken", 5)
+    running.cancel()
+    assert feed.looks == 2

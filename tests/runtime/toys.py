@@ -9,6 +9,7 @@ with a TrialEnded event. What a message asks for is told by its add-on, so that 
     "note"    writes that row and nothing else
     "wake:…"  sets timer `alarm` to that ms   "more"     asks for rows for ever
     "fail-…"  something else of the service raises: rows, evolve, the second decision
+    "fail-large"  it says more than a broker takes
     "fail-store", "fail-document"  it wants a row, a document that cannot be stored
 """
 
@@ -97,7 +98,8 @@ class CounterDecider:
             return Rejected(Reason.ADD_ON_UNKNOWN, "There is no such add-on.")
         if wish == "more" or (wish in ("ask", "fail-later") and TOTAL not in state.rows):
             return NeedsRows((TOTAL,))
-        return Accepted((self._said(message, now),))
+        more = (too_large(message.account_id),) if wish == "fail-large" else ()
+        return Accepted((self._said(message, now), *more))
 
     @staticmethod
     def _said(message: Message, now: datetime) -> TrialEnded:
@@ -142,15 +144,28 @@ def answer(command: Payload, cause: Cause, decision: Accepted | Rejected, events
     if user_id == "unanswerable":
         raise ValueError("no answer for you")
     about = {"account_id": command.account_id, "command_id": cause.id, "command_type": cause.type, "user_id": user_id}
+    about |= {"request_digest": cause.request_digest} if cause.request_digest else {}
     if isinstance(decision, Rejected):
         return CommandRejected(**about, reason=decision.reason, message=decision.message)
     return CommandAccepted(**about, events=events)
+
+
+def too_large(account_id: str) -> TrialStarted:
+    """Return an event that no broker takes."""
+    by = Person(user_id="ann", role="owner", name="a" * codec.RECORD_BYTES_MAX)
+    return TrialStarted(account_id=account_id, add_on="ai", started_by=by, started_at=NOW, ends_at=NOW)
 
 
 def command(account_id: str, command_id: str, wish: str = "count", user_id: str = "ann") -> Delivery:
     """Return a command to the counter as the runtime receives it."""
     message = StartTrial(account_id=account_id, user_id=user_id, add_on=wish, entry_point=command_id)
     return Delivery(account_id, message, Cause(command_id, StartTrial.ce_type), topics.COMMANDS, None, command_id)
+
+
+def staff(account_id: str, command_id: str, wish: str = "count") -> Delivery:
+    """Return a command of the back office, whose sender chooses ids without knowing of the members'."""
+    said = command(account_id, command_id, wish)
+    return said._replace(topic=topics.BACKOFFICE, cause=Cause(*said.cause[:2], topics.BACKOFFICE.name))
 
 
 def fact(account_id: str, name: str, wish: str = "count") -> Delivery:

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.accounts import Billing, BillingFrequency, Licenses
 from contracts.catalog import ListPrice
-from services.entitlements.offers import AccountFacts, Offer, QuoteCause, full_price, offer_to
+from contracts.offers import AccountFacts, Offer, QuoteCause, full_price, offer_to
 from tests.entitlements.scenario import ADD_ON, CATALOG, account
 
 BEFORE, TODAY, FROM_OCTOBER = date(2025, 12, 31), date(2026, 9, 30), date(2026, 10, 1)

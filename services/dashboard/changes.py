@@ -1,0 +1,82 @@
+"""Which pages are told that something of their account has changed, so that they look again.
+
+A page is told that, never what: it asks again with its own rights. What follows from a change in other services comes a
+moment later, so every change is told twice, at once and when it has been quiet for a while.
+"""
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+_ACCOUNTS_MAX = 50_000
+_SETTLED_SECONDS = 1.0
+_BEAT_SECONDS = 15.0
+
+
+class Changes:
+    """The latest change of each account, and the pages that follow it."""
+
+    def __init__(self, streams_max: int) -> None:
+        self._life = secrets.token_hex(4)  # marks of another process are none of ours
+        self._count = 0
+        self._latest: OrderedDict[str, int] = OrderedDict()
+        self._forgotten = 0
+        self._followers: dict[str, set[asyncio.Event]] = {}
+        self._streams = 0
+        self._streams_max = streams_max
+        self._stopped = False
+
+    def tell(self, account_id: str) -> None:
+        """Say that something of an account has changed."""
+        self._count += 1
+        self._latest[account_id] = self._count
+        self._latest.move_to_end(account_id)
+        if len(self._latest) > _ACCOUNTS_MAX:
+            _, self._forgotten = self._latest.popitem(last=False)
+        for event in self._followers.get(account_id, ()):
+            event.set()
+
+    def mark(self, account_id: str) -> str:
+        """Return what a page shows of an account: nothing later than this."""
+        return f"{self._life}-{self._latest.get(account_id, self._forgotten)}"
+
+    def stop(self) -> None:
+        """End every stream."""
+        self._stopped = True
+        for events in self._followers.values():
+            for event in events:
+                event.set()
+
+    @property
+    def full(self) -> bool:
+        """Whether no further page can be followed."""
+        return self._streams >= self._streams_max
+
+    async def follow(self, account_id: str, seen: str) -> AsyncIterator[str | None]:
+        """Yield the mark of each change after `seen`, and None now and then while nothing happens."""
+        event = asyncio.Event()
+        self._followers.setdefault(account_id, set()).add(event)
+        self._streams += 1
+        settling = False
+        try:
+            while not self._stopped:
+                mark = self.mark(account_id)
+                if mark != seen:
+                    seen, settling = mark, True
+                    yield mark
+                event.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_SETTLED_SECONDS if settling else _BEAT_SECONDS):
+                        await event.wait()
+                        continue
+                if self.mark(account_id) == seen:
+                    yield seen if settling else None
+                settling = False
+        finally:
+            self._streams -= 1
+            followers = self._followers[account_id]
+            followers.discard(event)
+            if not followers:
+                del self._followers[account_id]

@@ -1,0 +1,99 @@
+"""From a form to a command: which fields each has, and the id that makes every repetition the same command.
+
+The id is made when a form is shown and is part of its address: a second click, a reload, the back button and "try
+again" send the same command, which has one effect and one answer.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from pydantic import ValidationError
+
+from contracts.commands import (
+    ChangeDigest,
+    DeclineFeature,
+    PurchaseAddOn,
+    RequestFeature,
+    RequestQuote,
+    SnoozeFeature,
+    StartTrial,
+)
+from contracts.money import Money
+from contracts.payload import Payload
+
+_ID = re.compile(r"dashboard-[0-9a-f]{32}")
+_MEMBERS: Mapping[str, type[Payload]] = {
+    each.__name__: each
+    for each in (PurchaseAddOn, RequestQuote, StartTrial, RequestFeature, DeclineFeature, SnoozeFeature, ChangeDigest)
+}
+_PLAIN = ("add_on", "entry_point", "note", "price_promise", "cadence")
+ENTRY_POINTS = frozenset({"plan_tab", "trial", "sidebar", "email"})
+
+
+class FormError(ValueError):
+    """The form cannot be a command; the message is for people."""
+
+
+def new_id() -> str:
+    """Return an id that no other command has."""
+    return f"dashboard-{secrets.token_hex(16)}"
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is an id of ours."""
+    return _ID.fullmatch(text) is not None
+
+
+def id_of(form: Mapping[str, str]) -> str:
+    """Return the id of the command that a form is for; FormError when it has none of ours."""
+    command_id = form.get("command_id", "")
+    if not is_id(command_id):
+        raise FormError("This form is none of ours: open the page it is on, and begin again.")
+    return command_id
+
+
+def entry_point(text: str | None) -> str:
+    """Return where a flow was entered; what is unknown counts as the Plan tab."""
+    return text if text in ENTRY_POINTS else "plan_tab"
+
+
+def member_command(form: Mapping[str, str], account_id: str, user_id: str) -> Payload:
+    """Return the command that a member's form is; who sends it comes from the session, never from the form."""
+    kind = _MEMBERS.get(form.get("type", ""))
+    if kind is None:
+        raise FormError("This form is none of ours: open the Plan tab and begin again.")
+    said: dict[str, Any] = {name: form[name].strip() for name in _PLAIN if form.get(name, "").strip()}
+    if form.get("expected_minor") and form.get("expected_currency"):
+        said["expected"] = money(form["expected_minor"], form["expected_currency"])
+    if kind is SnoozeFeature:
+        said["until"] = day(form.get("until", ""))
+    return build(kind, said | {"account_id": account_id, "user_id": user_id})
+
+
+def build(kind: type[Payload], said: Mapping[str, Any]) -> Payload:
+    """Return a command with these fields; FormError says which one cannot be."""
+    try:
+        return kind.model_validate({name: each for name, each in said.items() if name in kind.model_fields})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = " ".join(str(part) for part in first["loc"]).replace("_", " ")
+        raise FormError(f"{where.capitalize() or 'The form'}: {first['msg']}.") from error
+
+
+def money(minor: str, currency: str) -> Money:
+    """Read an amount of whole minor units."""
+    try:
+        return Money(amount_minor=int(minor), currency=currency)
+    except ValueError as error:
+        raise FormError("The amount of this form cannot be read: open the Plan tab and begin again.") from error
+
+
+def day(text: str) -> date:
+    """Read a day as a date field gives it."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise FormError("Choose a day, as year-month-day: 2027-01-31.") from error

@@ -1,0 +1,94 @@
+"""How a reader's own locale writes amounts and dates; the words around them are English."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import lru_cache
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_time
+from babel.numbers import format_currency, format_decimal
+
+from contracts.money import Money, minor_unit_digits
+
+DEFAULT = "en"
+_LANGUAGES_MAX = 10
+_TAG_CHARACTERS_MAX = 35
+
+
+class Formats:
+    """Writes amounts and dates for one reader."""
+
+    def __init__(self, locale: Locale) -> None:
+        self.locale = locale
+
+    @property
+    def tag(self) -> str:
+        """The locale's BCP 47 tag."""
+        return str(self.locale).replace("_", "-")
+
+    def money(self, amount: Money) -> str:
+        """Write an amount with as many digits as its currency has; it is rounded already."""
+        digits = minor_unit_digits(amount.currency)
+        figure = Decimal(amount.amount_minor).scaleb(-digits)
+        return format_currency(figure, amount.currency, locale=self.locale, decimal_quantization=False)
+
+    def number(self, figure: int) -> str:
+        """Write a whole number."""
+        return format_decimal(figure, locale=self.locale)
+
+    def day(self, when: date | datetime) -> str:
+        """Write a day; an instant's day is that of UTC."""
+        if isinstance(when, datetime):
+            when = when.astimezone(UTC).date()
+        return format_date(when, "long", locale=self.locale)
+
+    def short_day(self, when: date) -> str:
+        """Write a day in few letters."""
+        return format_date(when, "medium", locale=self.locale)
+
+    def instant(self, when: date | datetime) -> str:
+        """Write an instant, in UTC and saying so; of a day, the day."""
+        if not isinstance(when, datetime):
+            return self.day(when)
+        day = format_date(when.astimezone(UTC).date(), "medium", locale=self.locale)
+        return f"{day}, {format_time(when.astimezone(UTC).time(), 'short', locale=self.locale)} UTC"
+
+
+def formats_for(accept_language: str, member_locale: str | None = None) -> Formats:
+    """Return the formats of a member's own locale, else of the first language of `Accept-Language` that is known."""
+    wanted = [member_locale] if member_locale else []
+    return _formats(next((each for each in [*wanted, *_languages(accept_language)] if _known(each)), DEFAULT))
+
+
+def _languages(header: str) -> list[str]:
+    """Return the tags of an `Accept-Language` header, the most wanted first."""
+    weighed: list[tuple[Decimal, int, str]] = []
+    for place, part in enumerate(header.split(",")[:_LANGUAGES_MAX]):
+        tag, _, parameter = part.strip().partition(";")
+        name, _, weight = parameter.strip().partition("=")
+        try:
+            quality = Decimal(weight.strip()) if name.strip() == "q" else Decimal(1)
+        except ArithmeticError:
+            continue
+        if tag and quality.is_finite() and quality > 0:
+            weighed.append((-quality, place, tag.strip()))
+    return [tag for *_, tag in sorted(weighed)]
+
+
+def _known(tag: str) -> bool:
+    return _locale(tag) is not None
+
+
+@lru_cache(maxsize=512)
+def _locale(tag: str) -> Locale | None:
+    if not tag or len(tag) > _TAG_CHARACTERS_MAX:
+        return None
+    try:
+        return Locale.parse(tag.replace("_", "-"), sep="-")
+    except (UnknownLocaleError, ValueError, TypeError):
+        return None
+
+
+@lru_cache(maxsize=512)
+def _formats(tag: str) -> Formats:
+    return Formats(_locale(tag) or Locale.parse(DEFAULT))

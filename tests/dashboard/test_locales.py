@@ -1,0 +1,69 @@
+"""Locales: the first known language of a reader writes amounts and dates; nonsense falls back to English."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.catalog import Catalog
+from contracts.money import Money, minor_unit_digits
+from services.dashboard.locales import formats_for
+
+_CURRENCIES = sorted(
+    {
+        figures.currency
+        for add_on in Catalog.load().add_ons.values()
+        for price in add_on.prices
+        for figures in price.unit_prices
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("header", "tag"),
+    [
+        ("de-DE,de;q=0.9,en;q=0.5", "de-DE"),
+        ("en;q=0.2, fr;q=0.8", "fr"),
+        ("xx-YY, nl", "nl"),
+        ("fr;q=0, pl;q=0.1", "pl"),
+        ("", "en"),
+        ("*", "en"),
+        ("../../etc, en-US-u-ca-buddhist", "en"),
+        ("de;q=nonsense", "en"),
+        ("de;q=NaN", "en"),
+        ("," * 10_000, "en"),
+    ],
+)
+def test_the_most_wanted_known_language_is_taken(header: str, tag: str) -> None:
+    """Weights decide, then the order; what is no locale is passed over."""
+    assert formats_for(header).tag == tag
+
+
+@given(st.text(max_size=60))
+def test_no_header_is_a_failure(header: str) -> None:
+    """Whatever a browser sends, amounts can be written."""
+    assert formats_for(header).money(Money(amount_minor=1, currency="USD"))
+
+
+def test_a_members_own_locale_goes_first() -> None:
+    """What is known of the member outweighs the browser; what cannot be known does not."""
+    assert formats_for("de", "fr-FR").tag == "fr-FR"
+    assert formats_for("de", "none such").tag == "de"
+
+
+@pytest.mark.parametrize("currency", _CURRENCIES)
+def test_an_amount_keeps_all_its_digits(currency: str) -> None:
+    """An amount is written with exactly the digits that its currency has, rounded by nobody."""
+    digits = minor_unit_digits(currency)
+    written = formats_for("en").money(Money(amount_minor=1_234_567, currency=currency))
+    figures = "".join(each for each in written if each.isdigit())
+    assert figures == "1234567"
+    assert len(written.rpartition(".")[2]) == digits if digits else "." not in written
+
+
+def test_days_and_instants() -> None:
+    """A day has no zone; an instant says that it is in UTC."""
+    formats = formats_for("en-GB")
+    assert formats.day(date(2026, 9, 30)) == "30 September 2026"
+    assert formats.instant(datetime(2026, 9, 30, 23, 5, tzinfo=UTC)) == "30 Sept 2026, 23:05 UTC"

@@ -1,0 +1,151 @@
+"""The pages over HTTP: who is let in, which forms count, and what every answer says to a browser."""
+
+from pathlib import Path
+
+import pytest
+
+from contracts.accounts import MemberUpdated
+from services.runtime.authentication import PRODUCT_SCOPE, STAFF_SCOPE
+from tests.dashboard.desk import browsing, desk_of, sign_in, token_of
+
+MEMBER = {"sub": "olivia", "account_id": "acme"}
+MEMBER_PAGES = ["/plan", "/subscribe", "/subscribe/x", "/requests", "/invoices", "/invoices/x", "/answers/x"]
+STAFF_PAGES = ["/back-office", "/back-office/account?id=acme", "/back-office/order?id=acme&order=grant"]
+
+
+@pytest.mark.parametrize("path", [*MEMBER_PAGES, *STAFF_PAGES])
+async def test_strangers_are_asked_who_they_are(tmp_path: Path, path: str) -> None:
+    """No page but the sign-in is shown to a stranger, who comes back to it afterwards."""
+    async with browsing(desk_of(tmp_path)) as client:
+        answer = await client.get(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/sign-in?next=")
+
+
+async def test_a_token_opens_the_plan_and_a_service_away_is_said(tmp_path: Path) -> None:
+    """A member's token signs in; with entitlements away the page says so, with 503 and the navigation."""
+    async with browsing(desk_of(tmp_path)) as client:
+        signed_in = await sign_in(client, token_of(tmp_path, **MEMBER))
+        assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/")
+        page = await client.get("/plan")
+    assert page.status_code == 503
+    assert "a service does not answer" in page.text
+    assert 'aria-label="Main"' in page.text
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", "x" * 3_000])
+async def test_a_token_that_is_none_is_refused(tmp_path: Path, token: str) -> None:
+    """What is no token of this deployment's is refused in a sentence, and nobody is signed in."""
+    async with browsing(desk_of(tmp_path)) as client:
+        answer = await sign_in(client, token)
+        assert answer.status_code in {401, 422}
+        assert (await client.get("/plan")).status_code == 303
+
+
+async def test_a_product_is_nobody_who_clicks(tmp_path: Path) -> None:
+    """A product's token opens no page."""
+    async with browsing(desk_of(tmp_path)) as client:
+        assert (await sign_in(client, token_of(tmp_path, sub="p", scope=PRODUCT_SCOPE))).status_code == 403
+
+
+async def test_staff_and_members_are_kept_apart(tmp_path: Path) -> None:
+    """Staff see no member's page, members no page of staff: 403, and a sentence."""
+    async with browsing(desk_of(tmp_path)) as client:
+        await sign_in(client, token_of(tmp_path, **MEMBER))
+        for path in STAFF_PAGES:
+            assert (await client.get(path)).status_code == 403
+        await sign_in(client, token_of(tmp_path, sub="mara", scope=STAFF_SCOPE))
+        for path in MEMBER_PAGES:
+            assert (await client.get(path)).status_code == 403
+
+
+async def test_the_role_switcher_is_the_demonstrations_alone(tmp_path: Path) -> None:
+    """Without a development key nobody can be somebody else, and the page says nothing of it."""
+    async with browsing(desk_of(tmp_path)) as client:
+        page = await client.get("/sign-in")
+        csrf = page.text.partition('name="csrf" value="')[2].partition('"')[0]
+        assert "/sign-in/as" not in page.text
+        answer = await client.post("/sign-in/as", data={"csrf": csrf, "who": "staff"})
+    assert answer.status_code == 404
+
+
+async def test_a_demonstration_knows_only_its_people(tmp_path: Path) -> None:
+    """Whoever the facts tell of can be chosen, and nobody else; a session of it ends with it."""
+    desk = desk_of(tmp_path, demo=True)
+    assert desk.demo is not None
+    fact = MemberUpdated(account_id="acme", revision=1, user_id="olivia", role="owner", status="active")
+    desk.demo.learn(fact)
+    async with browsing(desk) as client:
+        csrf = (await client.get("/sign-in")).text.partition('name="csrf" value="')[2].partition('"')[0]
+        assert (await client.post("/sign-in/as", data={"csrf": csrf, "who": "acme eve"})).status_code == 422
+        assert (await client.post("/sign-in/as", data={"csrf": csrf, "who": "acme olivia"})).status_code == 303
+        cookies = dict(client.cookies)
+    async with browsing(desk_of(tmp_path)) as later:
+        later.cookies.update(cookies)
+        assert (await later.get("/plan")).status_code == 303
+
+
+@pytest.mark.parametrize("csrf", [None, "", "x"])
+async def test_a_form_without_the_sessions_secret_has_no_effect(tmp_path: Path, csrf: str | None) -> None:
+    """A form that no page of this session made is refused with 403."""
+    async with browsing(desk_of(tmp_path)) as client:
+        await sign_in(client, token_of(tmp_path, **MEMBER))
+        data = {"type": "StartTrial"} | ({"csrf": csrf} if csrf is not None else {})
+        assert (await client.post("/commands", data=data)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}],
+)
+async def test_another_sites_form_has_no_effect(tmp_path: Path, headers: dict[str, str]) -> None:
+    """A form that a browser says is another site's is refused before anybody looks at it."""
+    async with browsing(desk_of(tmp_path)) as client:
+        answer = await client.post("/sign-out", headers=headers)
+    assert answer.status_code == 403
+    assert "another site" in answer.text
+
+
+async def test_only_our_own_hosts_are_served(tmp_path: Path) -> None:
+    """A name that merely resolves to this machine is refused; health is asked by any name."""
+    async with browsing(desk_of(tmp_path), "http://rebound.example") as client:
+        assert (await client.get("/sign-in")).status_code == 421
+        assert (await client.get("/livez")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/nothing-here", "/plan", "/static/dashboard.css", "/live"])
+async def test_every_answer_forbids_code_from_elsewhere(tmp_path: Path, path: str) -> None:
+    """Every answer says that only our own files run, and that no frame may hold it; pages are kept by no cache."""
+    async with browsing(desk_of(tmp_path)) as client:
+        headers = (await client.get(path)).headers
+    assert "script-src 'self'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == ("public, max-age=3600" if path.startswith("/static") else "no-store")
+
+
+async def test_over_https_cookies_go_over_nothing_else(tmp_path: Path) -> None:
+    """With a public address of https the session's cookie is for it alone."""
+    desk = desk_of(tmp_path, public_url="https://plan.example")
+    async with browsing(desk, "https://plan.example") as client:
+        cookie = (await client.get("/sign-in")).headers["set-cookie"]
+    assert cookie.startswith("__Host-")
+    assert "Secure" in cookie
+
+
+async def test_a_large_form_is_refused(tmp_path: Path) -> None:
+    """A body beyond the limit is refused unread."""
+    async with browsing(desk_of(tmp_path)) as client:
+        assert (await client.post("/sign-in", data={"token": "x" * 100_000})).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/subscribe/x/confirm", "/request/x", "/requests/decline?add_on=x"])
+async def test_a_forms_address_holds_its_command(tmp_path: Path, path: str) -> None:
+    """A form is shown at an address that names its command, so that a reload is a form of the same one."""
+    async with browsing(desk_of(tmp_path)) as client:
+        await sign_in(client, token_of(tmp_path, **MEMBER))
+        first = await client.get(path)
+        second = await client.get(first.headers["location"])
+    assert first.status_code == 303
+    assert "command=dashboard-" in first.headers["location"]
+    assert second.status_code != 303

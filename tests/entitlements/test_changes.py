@@ -2,12 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from fastapi import routing
 from redis.asyncio import Redis
@@ -18,66 +14,8 @@ from services.runtime.authentication import PRODUCT_SCOPE
 from services.runtime.clock import SystemClock
 from tests.entitlements.scenario import account, member, purchase, request, trial
 from tests.entitlements.serving import ISSUER, PRODUCT, Served, member_token, serving
+from tests.entitlements.streams import SECONDS, streamed
 from tests.tokens import bearer
-
-_SECONDS = 5
-
-
-class Stream:
-    """An open stream of events."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.response = response
-        self._lines = response.aiter_lines()
-
-    async def block(self) -> dict[str, str]:
-        """Return the next event or comment by its fields; StopAsyncIteration at the end of the stream."""
-        fields: dict[str, str] = {}
-        async with asyncio.timeout(_SECONDS):
-            async for line in self._lines:
-                if not line and fields:
-                    return fields
-                name, _, value = line.partition(": ")
-                if line:
-                    fields[name or "comment"] = value
-        raise StopAsyncIteration
-
-    async def event(self) -> dict[str, str]:
-        """Return the next event."""
-        while "data" not in (found := await self.block()):
-            pass
-        return found
-
-    async def accesses(self) -> list[str]:
-        """Return the accesses in the next event, in the catalog's order."""
-        document: dict[str, Any] = json.loads((await self.event())["data"])
-        return [each["access"] for each in document["entitlements"]]
-
-    async def ended(self) -> bool:
-        """Say whether nothing more comes, and the stream was ended properly."""
-        try:
-            await self.event()
-        except StopAsyncIteration:
-            return True
-        return False
-
-    async def silent(self, seconds: float = 0.15) -> bool:
-        """Say whether nothing comes for so long; the stream cannot be read afterwards."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.event()
-        except TimeoutError:
-            return True
-        return False
-
-
-@asynccontextmanager
-async def streamed(served: Served, **headers: str) -> AsyncIterator[Stream]:
-    """Open acme's stream, as a product unless told otherwise."""
-    path = "/v1/accounts/acme/entitlements/changes"
-    async with served.client.stream("GET", path, headers=PRODUCT | headers) as response:
-        assert response.status_code == 200
-        yield Stream(response)
 
 
 async def test_a_stream_begins_with_what_holds(served: Served) -> None:
@@ -222,7 +160,7 @@ async def test_streams_are_bounded(embedded_valkey_url: str, own_namespace: str,
             refused = await served.get("/entitlements/changes")
             assert (refused.status_code, refused.json()["reason"]) == (503, "unavailable")
             assert refused.headers["retry-after"] == "1"
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(SECONDS):
             while (await _status(served)) != 200:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.02)
 
@@ -249,7 +187,7 @@ async def test_a_poll_costs_one_call_however_many_follow(served: Served, monkeyp
         for stream in (one, other, third):
             await stream.event()
         asked.clear()
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(SECONDS):
             while len(asked) < 3:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
         assert asked[:3] == [["acme"]] * 3

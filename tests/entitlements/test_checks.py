@@ -137,6 +137,19 @@ def test_who_may_ask(story: Story, member_id: str | None, reason: Reason | None)
     assert (refusal and refusal.reason) == reason
 
 
+def test_a_zone_that_was_lost_counts_as_utc() -> None:
+    """Where the zone of an account is in no zone data any more its checks are answered, by days of UTC."""
+    story = having(acme(), staff(GrantAddOn, until=date(2026, 10, 2)))
+    state = state_of(story)
+    assert state.document.account is not None
+    lost = state.with_document(account=state.document.account.model_copy(update={"timezone": "Mars/Base"}))
+    found = [
+        checks.entitlement_of(lost, CATALOG, ADD_ON, 7, datetime(2026, 10, 2, tzinfo=UTC) - step)
+        for step in (timedelta(seconds=1), timedelta())
+    ]
+    assert [isinstance(each, Entitlement) and each.access for each in found] == [Access.GRANTED, Access.NONE]
+
+
 def test_the_text_of_what_may_be_used_differs_only_by_that() -> None:
     """Days that pass and other facts leave it as it is; the end of a trial, an extension and a purchase do not."""
     story = having(acme(), trial())

@@ -15,6 +15,10 @@ from contracts.commands import Cadence
 from contracts.money import Money
 from contracts.payload import AddOnId, CurrencyCode, Instant, Note, Payload, UserId, Value
 
+NoticeAt = Annotated[
+    Instant, Field(description="when TrialEndingSoon is due; the same as `ends_at` where there is to be none")
+]
+
 
 class Person(Value):
     """A member as they were when something happened."""
@@ -25,7 +29,7 @@ class Person(Value):
 
 
 class QuoteRequested(Payload):
-    """An Owner asked for an offer; the quote is open until the back office answers."""
+    """An Owner asked for an offer; the quote is open until the back office answers, at most until `expires_at`."""
 
     ce_type: ClassVar[str] = "addons.QuoteRequested.v1"
 
@@ -35,6 +39,7 @@ class QuoteRequested(Payload):
     requested_at: Instant
     licenses: Licenses
     note: Note | None = None
+    expires_at: Annotated[Instant, Field(description="first moment at which it can be answered no more")] | None = None
 
 
 class QuoteDeclined(Payload):
@@ -69,6 +74,7 @@ class TrialStarted(Payload):
     started_by: Person
     started_at: Instant
     ends_at: Instant
+    notice_at: NoticeAt | None = None
 
 
 class TrialEndingSoon(Payload):
@@ -91,6 +97,7 @@ class TrialExtended(Payload):
     ends_at: Instant
     extended_at: Instant
     by: Staff
+    notice_at: NoticeAt | None = None
 
 
 class TrialEnded(Payload):

@@ -14,7 +14,7 @@ from contracts.schemas import as_text
 from services.runtime.settings import Settings
 
 DIRECTORY: Final = Path(__file__).parents[1] / "contracts" / "openapi"
-SERVICES: Final = ("entitlements", "billing")
+SERVICES: Final = ("entitlements", "billing", "notifications")
 """The services that have doors of their own."""
 
 

@@ -10,12 +10,11 @@ from redis.exceptions import RedisError, ResponseError
 from contracts.topics import READERS
 from deploy.addonflow.findings import Finding, fail, ok, warn
 from services.runtime import functions
-from services.runtime.bootstrap import connect_redis
 from services.runtime.clock import to_milliseconds
 from services.runtime.keys import deployment_key
 from services.runtime.redis_check import unsafe_settings
 from services.runtime.settings import Settings
-from services.runtime.store import Store
+from services.runtime.store import Store, connect_redis
 from services.runtime.virtual_clock import time_of
 
 SECOND_LOOK_SECONDS = 2

@@ -23,12 +23,11 @@ from redis.exceptions import RedisError
 from contracts.topics import READERS
 from deploy.addonflow import connections
 from deploy.addonflow.connections import Unreachable
-from services.runtime.bootstrap import connect_redis
 from services.runtime.clock import from_milliseconds, to_milliseconds
 from services.runtime.errors import AddonflowError, ConfigurationError
 from services.runtime.keys import ShardKeys, deployment_key
 from services.runtime.settings import Settings
-from services.runtime.store import FIRST, Store
+from services.runtime.store import FIRST, Store, connect_redis
 from services.runtime.subscription import group_of
 from services.runtime.virtual_clock import time_of
 

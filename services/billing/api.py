@@ -3,16 +3,20 @@
 POST /v1/accounts/{account_id}/add-ons/{add_on}/preview    today's charge, the next bill, and a promise; Owners
 GET  /v1/accounts/{account_id}/invoices                    newest first, in pages; Owners and staff, as all below
 GET  /v1/accounts/{account_id}/invoices/{invoice_number}   one, each line explained
+GET  …/invoices/{invoice_number}/document.html, .pdf       the same for people to keep
 GET  /v1/accounts/{account_id}/upcoming-bill               what the next renewal charges as things stand
 POST /v1/accounts/{account_id}/back-office/credits         staff's IssueCredit, answered at once
 """
 
+import asyncio
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import HTMLResponse, Response
 
 from contracts import topics
 from contracts.backoffice import IssueCredit
@@ -20,7 +24,7 @@ from contracts.catalog import Catalog
 from contracts.payload import AccountId, AddOnId
 from contracts.promises import PromiseKeys
 from contracts.results import CommandRejected, CreditAccepted, CreditRejected, Reason
-from services.billing import queries
+from services.billing import documents, queries
 from services.billing.account import BillingAccount, InvoiceRow, invoice_row, number_of
 from services.billing.charges import Charging
 from services.billing.directory import member_row, owner_refusal, refuse
@@ -43,7 +47,20 @@ IdempotencyKey = Annotated[
 ]
 InvoiceNumber = Annotated[str, Query(min_length=1, max_length=200, description="a number as an invoice has it")]
 _CREDIT = CommandBody(IssueCredit, said=frozenset({"account_id", "staff_id"}))
+_PDFS_AT_ONCE = 2  # they take the CPU from what bills
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]")
+_KEPT_APART = {
+    "Cache-Control": "private, no-cache",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
 _NO_INVOICE = "This account has no such invoice."
+
+
+class PdfResponse(Response):
+    """The bytes of a PDF."""
+
+    media_type = "application/pdf"
 
 
 class Prices(NamedTuple):
@@ -108,6 +125,7 @@ def doors(prices: Prices) -> Callable[[Door[BillingAccount]], APIRouter]:
 
 def _add_reading(router: APIRouter, door: Door[BillingAccount], invoices: Invoices) -> None:
     caller = Depends(door.caller)
+    pdfs = asyncio.Semaphore(_PDFS_AT_ONCE)
 
     @router.get("/invoices", response_model_exclude_none=True)
     async def invoice_page(
@@ -123,6 +141,23 @@ def _add_reading(router: APIRouter, door: Door[BillingAccount], invoices: Invoic
     async def invoice(account_id: AccountId, invoice_number: str, who: Annotated[Caller, caller]) -> ShownInvoice:
         """Show an invoice as it was issued, each line with how its amount comes about."""
         return await invoices.one(account_id, who, invoice_number)
+
+    @router.get("/invoices/{invoice_number}/document.html", response_class=HTMLResponse)
+    async def invoice_page_for_people(
+        account_id: AccountId, invoice_number: str, who: Annotated[Caller, caller]
+    ) -> HTMLResponse:
+        """Show an invoice as a page that needs nothing else."""
+        shown = await invoices.one(account_id, who, invoice_number)
+        return HTMLResponse(documents.page(shown), headers=_KEPT_APART)
+
+    @router.get("/invoices/{invoice_number}/document.pdf", response_class=PdfResponse)
+    async def invoice_pdf(account_id: AccountId, invoice_number: str, who: Annotated[Caller, caller]) -> PdfResponse:
+        """Show an invoice as a PDF; the same invoice is the same bytes."""
+        shown = await invoices.one(account_id, who, invoice_number)
+        async with pdfs:
+            content = await asyncio.to_thread(documents.pdf, shown)
+        name = _NOT_IN_A_NAME.sub("_", shown.invoice_number)
+        return PdfResponse(content, headers=_KEPT_APART | {"Content-Disposition": f'inline; filename="{name}.pdf"'})
 
 
 def _add_charging(router: APIRouter, door: Door[BillingAccount], invoices: Invoices, prices: Prices) -> None:

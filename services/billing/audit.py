@@ -147,6 +147,7 @@ def _subscription(subscription: Subscription, charges: Sequence[Charge], now: da
         return
     if cycles[0].invoice.kind is not InvoiceKind.IMMEDIATE:
         yield "is renewed before its purchase is charged"
+    yield from _promised(subscription.purchase, cycles[0])
     for each in charges:
         yield from each.wrong_credits()
         if each.keeps_from(subscription.ends_on):
@@ -160,6 +161,12 @@ def _subscription(subscription: Subscription, charges: Sequence[Charge], now: da
         beside = [each for each in more if cycle.covers(each.first) and each.until > each.first]
         yield from _terms(subscription, cycle, beside)
         yield from _seats(subscription, cycle, beside)
+
+
+def _promised(purchase: AddOnPurchased, charge: Charge) -> Iterator[str]:
+    """Say where a purchase with a price promise is not charged what was promised, to the unit."""
+    if purchase.promised is not None and charge.line.amount != purchase.promised.amount:
+        yield f"is charged {charge.line.amount} for its purchase, but {purchase.promised.amount} was promised"
 
 
 def _days(subscription: Subscription, cycles: Sequence[Charge], now: datetime) -> Iterator[str]:

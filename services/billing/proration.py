@@ -133,10 +133,11 @@ def seats_in_words(count: int, *, more: bool = False) -> str:
 def days_in_words(first: date, end: date) -> str:
     """Name the first and the last day of [first, end): "30 Sep 2026 to 19 Oct 2026", or the one day."""
     last = end - timedelta(days=1)
-    return _day_in_words(first) if last <= first else f"{_day_in_words(first)} to {_day_in_words(last)}"
+    return day_in_words(first) if last <= first else f"{day_in_words(first)} to {day_in_words(last)}"
 
 
-def _day_in_words(day: date) -> str:
+def day_in_words(day: date) -> str:
+    """Name a day: "30 Sep 2026"."""
     return f"{day.day} {_MONTH_NAMES[day.month - 1]} {day.year}"  # strftime would speak the machine's language
 
 

@@ -3,11 +3,12 @@
 What stays true (`tests/entitlements/`):
 - What happens to an add-on happens by its events alone: neither a command, a timer nor an account's fact changes it.
 - The timers are those of the add-ons' states, so that whatever ends a trial or closes a quote calls its timers off.
+- Events say all that the state needs: what the catalog says today changes nothing of what was.
 - The document does not grow with members and requests; those are rows.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -32,7 +33,7 @@ from contracts.events import (
 )
 from contracts.offers import AccountFacts
 from services.entitlements.policy import Situation
-from services.entitlements.schedule import AddOnState, Quote, Subscription, Trial
+from services.entitlements.schedule import AddOnState, Quote, Subscription, Trial, expires_at, notice_at
 from services.runtime.decision import Document, Message, Row, State
 
 TRIAL_NOTICE: Final = "trial_notice"
@@ -106,6 +107,14 @@ def person(state: Known, user_id: str) -> Person:
     return Person(user_id=user_id, role=member.role, name=member.name)
 
 
+def add_on_of(state: Known, subscription_id: str) -> str | None:
+    """Return the add-on of a subscription, the latest of that add-on; a few comparisons, as the catalog bounds them."""
+    add_ons = state.document.add_ons.items()
+    return next(
+        (add_on for add_on, has in add_ons if has.subscription and has.subscription.id == subscription_id), None
+    )
+
+
 def trial_ended(
     account_id: str,
     add_on: str,
@@ -156,7 +165,7 @@ def with_fact(state: Known, fact: AccountUpdated | MemberUpdated) -> Known:
 
 
 def with_event(state: Known, event: Message, catalog: Catalog) -> Known:
-    """Remember what an event did to an add-on; `catalog` says how long a notice and a quote take."""
+    """Remember what an event did to an add-on; `catalog` says what events from before they said so leave out."""
     changes: Mapping[str, Any]
     match event:
         case FeatureRequested() | FeatureDeclined():
@@ -178,15 +187,13 @@ def _trial_after(
     trial: Trial | None, event: TrialStarted | TrialExtended | TrialEndingSoon | TrialEnded, catalog: Catalog
 ) -> Trial | None:
     if isinstance(event, TrialStarted):
-        notice_at = _notice_at(event.add_on, event.ends_at, event.started_at, catalog)
-        return Trial(
-            started_by=event.started_by, started_at=event.started_at, ends_at=event.ends_at, notice_at=notice_at
-        )
+        notice = _notice_after(event, event.started_at, catalog)
+        return Trial(started_by=event.started_by, started_at=event.started_at, ends_at=event.ends_at, notice_at=notice)
     changes: dict[str, datetime | None]
     match event:
         case TrialExtended():
-            notice_at = _notice_at(event.add_on, event.ends_at, event.extended_at, catalog)
-            changes = {"ends_at": event.ends_at, "notice_at": notice_at}
+            notice = _notice_after(event, event.extended_at, catalog)
+            changes = {"ends_at": event.ends_at, "notice_at": notice}
         case TrialEndingSoon():
             changes = {"notice_at": None}
         case TrialEnded():
@@ -194,20 +201,19 @@ def _trial_after(
     return trial and trial.model_copy(update=changes)
 
 
-def _notice_at(add_on: str, ends_at: datetime, decided_at: datetime, catalog: Catalog) -> datetime | None:
-    """Return when to say that a trial ends soon; None when that moment has passed, or nobody is to be told."""
-    known = catalog.add_ons.get(add_on)
-    if known is None or known.trial_notice_days == 0:
-        return None
-    notice_at = ends_at - timedelta(days=known.trial_notice_days)
-    return notice_at if notice_at > decided_at else None
+def _notice_after(event: TrialStarted | TrialExtended, decided_at: datetime, catalog: Catalog) -> datetime | None:
+    """Return when to say that a trial ends soon, None where nobody is to be told."""
+    due, known = event.notice_at, catalog.add_ons.get(event.add_on)
+    if due is None and known is not None:  # an event from before it said so
+        due = notice_at(known, event.ends_at, decided_at)
+    return due if due is not None and due < event.ends_at else None
 
 
 def _quote_of(event: QuoteRequested | QuoteDeclined | QuoteExpired, catalog: Catalog) -> Quote | None:
     if not isinstance(event, QuoteRequested):
         return None
-    expires_at = event.requested_at + timedelta(days=catalog.quote_valid_days)
-    return Quote(id=event.quote_id, requested_by=event.requested_by, expires_at=expires_at)
+    until = event.expires_at or expires_at(catalog, event.requested_at)  # an event from before it said so
+    return Quote(id=event.quote_id, requested_by=event.requested_by, expires_at=until)
 
 
 def _with_requests(state: Known, event: FeatureRequested | FeatureDeclined) -> Known:

@@ -1,8 +1,10 @@
-"""The doors of entitlements: what a member may do, their commands, and the vendor's staff's.
+"""The doors of entitlements: what a member may do, their commands, the vendor's staff's, and what an account may use.
 
 GET  /v1/accounts/{account_id}/add-ons                the caller's view of every add-on
 POST /v1/accounts/{account_id}/commands               a member's command, answered at once
 POST /v1/accounts/{account_id}/back-office/commands   staff's, likewise
+
+Beside them those of checks (`checking.py`) and of OpenFeature (`ofrep.py`).
 """
 
 from typing import Annotated, Any
@@ -14,7 +16,9 @@ from contracts.backoffice import IssueCredit
 from contracts.payload import AccountId
 from contracts.results import CommandAccepted
 from services.entitlements.account import Entitlements
+from services.entitlements.checking import check_doors
 from services.entitlements.domain import EntitlementsDecider
+from services.entitlements.ofrep import flag_doors
 from services.entitlements.queries import ShownAddOns, add_ons_of, rows_of_member
 from services.runtime.authentication import Caller
 from services.runtime.bodies import CommandBody
@@ -76,6 +80,7 @@ def doors(door: Door[Entitlements]) -> APIRouter:
         asked = await _STAFF_COMMANDS.read(request, account_id=account_id, staff_id=who.subject)
         return _accepted(await door.ask(topics.BACKOFFICE, asked, idempotency_key))
 
+    router.routes[:0] = check_doors(door, catalog).routes + flag_doors(door, catalog).routes  # asked most, found first
     return router
 
 

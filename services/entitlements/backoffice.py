@@ -40,9 +40,9 @@ from contracts.identity import derive_id
 from contracts.offers import AccountFacts
 from contracts.payload import Payload
 from contracts.results import Reason
-from services.entitlements.account import UNTOUCHED, Known, ending_trial, trial_ended
+from services.entitlements.account import UNTOUCHED, Known, add_on_of, ending_trial, trial_ended
 from services.entitlements.offers import QUOTED, terms_wanted
-from services.entitlements.schedule import AddOnState, Subscription, day_in, is_lost
+from services.entitlements.schedule import AddOnState, Subscription, day_in, is_lost, notice_at
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Rejected
 
 _A_YEAR: Final = timedelta(days=366)
@@ -91,7 +91,7 @@ def _case(
     account = state.document.account
     if account is None:
         return Rejected(Reason.ACCOUNT_UNKNOWN, f"No fact has told of the account {state.account_id} yet.")
-    add_on_id = command.add_on if isinstance(command, _OfAddOn) else _subscribed(state, command.subscription_id)
+    add_on_id = command.add_on if isinstance(command, _OfAddOn) else add_on_of(state, command.subscription_id)
     if add_on_id is None:
         return Rejected(Reason.SUBSCRIPTION_UNKNOWN, "The account has no such subscription: look up its id.")
     add_on = catalog.add_ons.get(add_on_id)
@@ -117,14 +117,6 @@ def _outcome(case: _Case, command: _OfAddOn | _OfSubscription) -> _Outcome:
             return _grant(case, command)
         case ModifySubscription() | CancelSubscription():
             return _change(case, command)
-
-
-def _subscribed(state: Known, subscription_id: str) -> str | None:
-    """Return the add-on of a subscription, the latest of that add-on; a few comparisons, as the catalog bounds them."""
-    add_ons = state.document.add_ons.items()
-    return next(
-        (add_on for add_on, has in add_ons if has.subscription and has.subscription.id == subscription_id), None
-    )
 
 
 def _not_allowed(sentence: str) -> Rejected:
@@ -210,7 +202,12 @@ def _extend(case: _Case, command: ExtendTrial) -> _Outcome:
         return _not_allowed("A trial ends within a year: state an earlier end.")
     later = command.ends_at.astimezone(UTC)
     extended = TrialExtended(
-        account_id=command.account_id, add_on=command.add_on, ends_at=later, extended_at=case.now, by=command.staff
+        account_id=command.account_id,
+        add_on=command.add_on,
+        ends_at=later,
+        extended_at=case.now,
+        by=command.staff,
+        notice_at=notice_at(case.add_on, later, case.now) if case.add_on else None,
     )
     return (extended,)
 

@@ -45,6 +45,7 @@ from contracts.results import Action, Ask, Reason
 from services.entitlements import policy
 from services.entitlements.account import Known, ending_trial, person, quote_expired, situation_of
 from services.entitlements.policy import Promised, Situation
+from services.entitlements.schedule import expires_at, notice_at
 from services.runtime.decision import Accepted, Cause, Rejected
 
 _SNOOZE_MAX: Final = timedelta(days=366)
@@ -102,6 +103,7 @@ def _effects(
                 requested_at=situation.now,
                 licenses=situation.known_account.licenses,
                 note=command.note,
+                expires_at=expires_at(situation.catalog, situation.now),
             )
             return *quote_expired(state, command.add_on), quote  # one whose timer is late
         case StartTrial():
@@ -119,12 +121,14 @@ def _effects(
 
 def _trial(state: Known, command: StartTrial, situation: Situation) -> TrialStarted:
     # Days of 24 hours from the moment it starts: neither a zone nor daylight saving makes a trial longer or shorter.
+    ends_at = situation.now + timedelta(days=situation.known_add_on.trial_days)
     return TrialStarted(
         account_id=command.account_id,
         add_on=command.add_on,
         started_by=person(state, command.user_id),
         started_at=situation.now,
-        ends_at=situation.now + timedelta(days=situation.known_add_on.trial_days),
+        ends_at=ends_at,
+        notice_at=notice_at(situation.known_add_on, ends_at, situation.now),
     )
 
 

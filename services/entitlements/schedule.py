@@ -9,12 +9,13 @@ What stays true (`tests/entitlements/test_subscriptions.py`):
 - A trial goes on until it ends or until a subscription agreed meanwhile begins, whichever is earlier.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
+from contracts.catalog import AddOn, Catalog
 from contracts.cycles import cycle_containing, local_date, local_midnight
 from contracts.events import AddOnPurchased, Person, SubscriptionCanceled, SubscriptionModified, Terms
 from contracts.payload import TimeZoneName, Value
@@ -41,6 +42,17 @@ def zone_in_use(timezone: str) -> str:
 def day_in(timezone: str, now: datetime) -> date:
     """Return the local date that counts in a zone, lost or not, at an aware instant."""
     return local_date(now, zone_in_use(timezone))
+
+
+def notice_at(add_on: AddOn, ends_at: datetime, decided_at: datetime) -> datetime:
+    """Return when to say that a trial ends soon; its end itself where that has passed or nobody is to be told."""
+    due = ends_at - timedelta(days=add_on.trial_notice_days)
+    return due if due > decided_at else ends_at
+
+
+def expires_at(catalog: Catalog, requested_at: datetime) -> datetime:
+    """Return the first moment at which a quote is open no more."""
+    return requested_at + timedelta(days=catalog.quote_valid_days)
 
 
 class Present(NamedTuple):

@@ -18,10 +18,12 @@ from contracts.events import DigestChanged, FeatureRequested, FeatureSnoozed, Pe
 from contracts.identity import Role
 from contracts.notices import Recipient, Template
 from contracts.payload import Value
-from services.notifications import digest
+from services.notifications import digest, schedule, trend
 from services.runtime.decision import Document, Row, State
 
 HELD_INVOICES_MAX: Final = 50
+UTC: Final = "UTC"
+"""The zone of an account that no fact has named one of."""
 _INVOICES: Final = frozenset({Template.PURCHASE_RECEIPT, Template.INVOICE})
 _ANSWERS: Final = (Template.REQUESTED_ADD_ON_PURCHASED, Template.FEATURE_DECLINED)
 TELLINGS: Final = (*_ANSWERS, Template.REQUESTED_ADD_ON_TRIAL_STARTED)
@@ -77,8 +79,9 @@ class Snooze(Value):
 class NotifiedAccount(Document):
     """An account as notifications knows it; `account_revision` is -1 until the account's first fact.
 
-    `timezone` is None until a fact names one. `requests` and `snoozes` are by add-on, `tellings` and `held` by template
-    and add-on, so the catalog bounds them all, but for held invoices: HELD_INVOICES_MAX.
+    `timezone` is None until a fact names one. `requests`, `trends` and `snoozes` are by add-on, `tellings` and `held`
+    by template and add-on, so the catalog bounds them all, but for held invoices: HELD_INVOICES_MAX. `notifications`
+    counts all that was ever said.
     """
 
     account_revision: int = -1
@@ -89,9 +92,11 @@ class NotifiedAccount(Document):
     cadence: Cadence = "daily"
     cadence_since: datetime | None = None
     requests: Mapping[str, digest.Aggregate] = {}
+    trends: Mapping[str, trend.Trend] = {}
     snoozes: Mapping[str, Snooze] = {}
     tellings: Mapping[str, Telling] = {}
     held: Mapping[str, Held] = {}
+    notifications: int = 0
 
 
 class MemberRow(Row):
@@ -140,7 +145,17 @@ def member_row(user_id: str) -> str:
 
 def asked_row(event: FeatureRequested) -> str:
     """Name the row that says whether this member asked for this add-on before."""
-    return f"asked:{_escaped(event.add_on)}:{event.requested_by.user_id}"
+    return asked_by_row(event.add_on, event.requested_by.user_id)
+
+
+def asked_by_row(add_on: str, user_id: str) -> str:
+    """Name the row of a member's latest request for an add-on."""
+    return f"asked:{_escaped(add_on)}:{user_id}"
+
+
+def requester_row(add_on: str, number: int) -> str:
+    """Name the row of the n-th member who asked for an add-on."""
+    return f"requester:{_escaped(add_on)}:{number}"
 
 
 def telling_about(document: NotifiedAccount, template: Template, add_on: str) -> Telling | None:
@@ -224,9 +239,12 @@ def with_request(state: Known, event: FeatureRequested) -> Known:
     if asked is not None and asked.request.requested_at == latest.requested_at:
         follows = asked.follows
     state = state.with_row(asked_row(event), AskedRow(request=latest, follows=follows))
+    day = schedule.day_in(state.document.timezone or UTC, request.requested_at)
+    counted = trend.add(state.document.trends.get(add_on), day)
+    state = state.with_document(trends={**state.document.trends, add_on: counted})
     if earlier is not None:
         return state
-    return state.with_row(f"requester:{_escaped(add_on)}:{aggregate.people}", RequesterRow(user_id=person.user_id))
+    return state.with_row(requester_row(add_on, aggregate.people), RequesterRow(user_id=person.user_id))
 
 
 def with_aggregate(state: Known, add_on: str, aggregate: digest.Aggregate) -> Known:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from contracts.catalog import Catalog
+from services.notifications.api import doors
 from services.notifications.domain import NotificationsDecider
 from services.notifications.handlers import register
 from services.runtime import bootstrap
@@ -14,7 +15,7 @@ def build(settings: Settings) -> bootstrap.Process:
     seconds = settings.digest_delay_seconds
     delay = None if seconds is None else timedelta(seconds=seconds)
     decider = NotificationsDecider(Catalog.load(settings.catalog), delay)
-    return bootstrap.Process("notifications", decider, register, settings)
+    return bootstrap.Process("notifications", decider, register, settings, doors=doors)
 
 
 def main() -> int:

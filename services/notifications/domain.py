@@ -35,8 +35,9 @@ from contracts.events import (
 )
 from contracts.identity import derive_id
 from contracts.notices import NotificationRequested, Recipient, Template
-from services.notifications import account, digest, notices, schedule, timers
+from services.notifications import account, digest, history, notices, schedule, timers
 from services.notifications.account import (
+    UTC,
     AskedRow,
     Known,
     MemberRow,
@@ -52,9 +53,8 @@ from services.notifications.timers import TELL
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Message, NeedsRows, Row, TimerDue
 
 _DIGEST: Final = "digest"
-_UTC: Final = "UTC"
 _ROW_TYPES: Final[Mapping[str, type[Row]]] = MappingProxyType(
-    {"member": MemberRow, "owners": OwnersRow, "asked": AskedRow, "requester": RequesterRow}
+    {"member": MemberRow, "owners": OwnersRow, "asked": AskedRow, "requester": RequesterRow, "said": history.SaidRow}
 )
 _Addressed = tuple[Notice, tuple[Recipient, ...]]
 
@@ -129,6 +129,7 @@ class NotificationsDecider:
                 return timers.with_next_page(state, message)
             case NotificationRequested():
                 state = account.without_told(state, Notice(template=Template(message.template), data=message.data))
+                state = history.with_said(state, message)
             case _ if isinstance(message, notices.CHANGED):
                 return notices.with_notice(state, message, self.catalog)
         return self._with_digest_timer(state)
@@ -170,7 +171,7 @@ class NotificationsDecider:
             return due - timedelta(microseconds=due.microsecond % 1_000)  # timers come due by the millisecond
         after = _counted_from(document, oldest)
         weekly = document.cadence == "weekly"
-        return schedule.next_digest(after, "weekly" if weekly else "daily", document.timezone or _UTC)
+        return schedule.next_digest(after, "weekly" if weekly else "daily", document.timezone or UTC)
 
     def _due(self, state: Known, now: datetime) -> Iterator[_Addressed]:
         """Yield what waits for nothing but a reader: held notices, and first notices that are not snoozed."""
@@ -220,7 +221,7 @@ def _snoozed_until(document: NotifiedAccount, add_on: str) -> datetime | None:
     snooze, aggregate = document.snoozes.get(add_on), document.requests[add_on]
     if snooze is None or aggregate.news is None:
         return None
-    until = schedule.morning(snooze.until, document.timezone or _UTC)
+    until = schedule.morning(snooze.until, document.timezone or UTC)
     return until if _counted_from(document, aggregate.news.since) < until else None
 
 

@@ -19,18 +19,22 @@ class Allowance:
     """Buckets that hold a tenth of `per_minute` requests, and fill up at that rate."""
 
     def __init__(self, per_minute: int) -> None:
-        self._per_second = per_minute / 60
-        self._burst = max(1, per_minute // _BURST_SHARE)
+        self._per_minute = per_minute
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, caller: str) -> None:
-        """Count one request; Problem 429 with the seconds to wait when the caller has asked too much. Cost: O(1)."""
+    def take(self, caller: str, per_minute: int | None = None) -> None:
+        """Count one request; Problem 429 with the seconds to wait when the caller has asked too much. Cost: O(1).
+
+        `per_minute` is what this caller may ask, where that is not what most may.
+        """
+        per_minute = per_minute or self._per_minute
+        per_second, burst = per_minute / 60, max(1, per_minute // _BURST_SHARE)
         now = asyncio.get_running_loop().time()
-        left, seen_at = self._buckets.pop(caller, (self._burst, now))
-        left = min(self._burst, left + (now - seen_at) * self._per_second)
+        left, seen_at = self._buckets.pop(caller, (burst, now))
+        left = min(burst, left + (now - seen_at) * per_second)
         if left < 1:
             self._buckets[caller] = (left, now)
-            seconds = math.ceil((1 - left) / self._per_second)
+            seconds = math.ceil((1 - left) / per_second)
             detail = f"You have asked a lot in a short time: try again in {seconds} seconds."
             headers = {"Retry-After": str(seconds)}
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, HttpReason.TOO_MANY_REQUESTS, detail, headers=headers)

@@ -142,7 +142,7 @@ class Authentication:
         self._audience = settings.token_audience
         self._account_claim = settings.token_account_claim
         self._keys = KeySet(settings.token_jwks) if settings.token_jwks else None
-        self._seen: OrderedDict[str, Caller] = OrderedDict()
+        self._seen: OrderedDict[str, tuple[Caller, str]] = OrderedDict()  # with the id of the key
         self._seen_with: object = None
         self._clock = SystemClock()  # a token's life is real time, whatever a rehearsal's clock shows
 
@@ -171,29 +171,23 @@ class Authentication:
             )
         if len(token) > _TOKEN_CHARACTERS_MAX:
             raise _invalid("it is too long")
-        key = await self._key_of(token)
+        seen = self._seen.get(token)
+        key_id = seen[1] if seen else _key_id_of(token)
+        key = await self._keys.key(key_id)
         if self._seen_with is not self._keys.stamp:  # a key that was taken away takes its tokens with it
             self._seen.clear()
             self._seen_with = self._keys.stamp
-        caller = self._seen.get(token)
-        if caller is None:
-            caller = self._verified(token, key)
-            self._seen[token] = caller
+            seen = None
+        if key is None:
+            raise _invalid("its key is not one of this deployment's")
+        caller = seen[0] if seen else self._verified(token, key)
+        if seen is None:
+            self._seen[token] = (caller, key_id)
             if len(self._seen) > _KEPT_TOKENS_MAX:
                 self._seen.popitem(last=False)
         if caller.expires_at + _LEEWAY_SECONDS <= self._clock.now().timestamp():
             raise _invalid("it has expired")
         return caller
-
-    async def _key_of(self, token: str) -> jwt.PyJWK:
-        try:
-            header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError as error:
-            raise _invalid("it is no token") from error
-        key = await self._keys.key(str(header.get("kid", ""))) if self._keys else None
-        if key is None:
-            raise _invalid("its key is not one of this deployment's")
-        return key
 
     def _verified(self, token: str, key: jwt.PyJWK) -> Caller:
         try:
@@ -224,6 +218,13 @@ class Authentication:
         except ValidationError as error:
             raise _invalid("it names no account and user that can be") from error
         return Caller(Kind.MEMBER, subject, account_id, int(claims["exp"]))
+
+
+def _key_id_of(token: str) -> str:
+    try:
+        return str(jwt.get_unverified_header(token).get("kid", ""))
+    except jwt.PyJWTError as error:
+        raise _invalid("it is no token") from error
 
 
 def _invalid(why: str) -> Problem:

@@ -12,13 +12,13 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from types import FrameType
 from typing import Any
 
 import uvicorn
 from aiokafka.errors import IllegalStateError
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
-from redis.asyncio import BlockingConnectionPool, Redis
 
 from contracts.topics import READERS, TOPICS
 from services.runtime import functions
@@ -41,7 +41,7 @@ from services.runtime.redis_check import check_redis
 from services.runtime.relay import Relay
 from services.runtime.settings import Settings
 from services.runtime.shards import Shards
-from services.runtime.store import Store
+from services.runtime.store import Store, connect_redis
 from services.runtime.subscription import Subscribe, Subscription, make_broker
 from services.runtime.timers import Timers
 from services.runtime.virtual_clock import VirtualClock, check_clock
@@ -52,7 +52,6 @@ EXIT_DEFECT = 70  # EX_SOFTWARE
 _STOP_SECONDS_MAX = 10
 _STREAMS_END_SECONDS = 2
 _GC_ALLOCATIONS = 100_000  # a batch makes tens of thousands of objects that reference counting frees
-_REDIS_CONNECTIONS_MAX = 32
 _CLOCK_POLL_SECONDS = 0.02
 
 
@@ -78,6 +77,8 @@ class Process:
         self.health = Health(settings.stall_seconds)
         self._on_exit: Callable[[], None] | None = None
         self._starting: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = asyncio.Event()
         self._patience = Patience(self.health, settings.backoff_ms_max)
         self._redis = connect_redis(settings)
         self._clock = clock or (
@@ -100,22 +101,28 @@ class Process:
             wake=self._wake if settings.virtual_clock else self._relay.wake,
         )
         self.authentication = Authentication(settings)
-        door = Door(
-            decider,
-            store,
-            self.handling,
-            self._clock,
-            settings,
-            self.authentication,
-            Allowance(settings.requests_per_minute),
-        )
-        self._doors = doors(door) if doors is not None else None
-        read = [settings.namespace + topic.name for topic in READERS[service]]
-        hearing = Hearing(self._log_ends, read, self._patience, self._clock, self._newest_batch)
+        self._doors = doors(self._door()) if doors is not None else None
+        hearing = self._hearing()
         self._timers = Timers(store, self.handling, hearing, self._patience, self._clock, settings)
         self.shards = Shards([self._relay.run, self._timers.run], self.defect)
         self.broker: KafkaBroker = make_broker(settings, hearing.turn)
         self.subscription: Subscription = subscribe(self)
+
+    def _door(self) -> Door[Any]:
+        return Door(
+            self.decider,
+            self._store,
+            self.handling,
+            self._clock,
+            self.settings,
+            self.authentication,
+            Allowance(self.settings.requests_per_minute),
+            ending=self._ending,
+        )
+
+    def _hearing(self) -> Hearing:
+        read = [self.settings.namespace + topic.name for topic in READERS[self.service]]
+        return Hearing(self._log_ends, read, self._patience, self._clock, self._newest_batch)
 
     async def start(self) -> None:
         """Wait for what it depends on, check it, and join the group; a misconfiguration ends the process."""
@@ -212,11 +219,17 @@ class Process:
         if self._on_exit is not None:
             self._on_exit()
 
+    def _end_streams(self) -> None:
+        """Have open streams end: uvicorn waits for them before it ends the lifespan. May be called by a signal."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ending.set)
+
     def application(self) -> FastAPI:
         """Return the HTTP application, with the process in its lifespan."""
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+            self._loop = asyncio.get_running_loop()
             self._starting = asyncio.create_task(self.start())
             yield
             await self.stop()
@@ -231,12 +244,14 @@ class Process:
             self.settings.http_port,
             log_level="warning",
             lifespan="on",
+            access_log=False,
             timeout_graceful_shutdown=_STREAMS_END_SECONDS,
         )
-        server = uvicorn.Server(config)
+        server = _Server(config, self._end_streams)
 
         def end() -> None:
             server.should_exit = True
+            self._end_streams()
 
         self._on_exit = end
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -248,16 +263,17 @@ class Process:
         return self.exit_code
 
 
-def connect_redis(settings: Settings) -> Redis:
-    """Return a client for the configured Redis; no connection is made before the first call."""
-    pool = BlockingConnectionPool.from_url(
-        settings.redis_url,
-        max_connections=_REDIS_CONNECTIONS_MAX,
-        timeout=settings.redis_timeout_seconds,
-        socket_timeout=settings.redis_timeout_seconds,
-        socket_connect_timeout=settings.redis_timeout_seconds,
-    )
-    return Redis.from_pool(pool)
+class _Server(uvicorn.Server):
+    """uvicorn handles signals itself while it serves; `on_signal` is told of them."""
+
+    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_signal = on_signal
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop serving."""
+        self._on_signal()
+        super().handle_exit(sig, frame)
 
 
 def main(build: Callable[[Settings], Process]) -> int:

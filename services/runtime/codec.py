@@ -7,7 +7,7 @@ however often it is published, because an outbox record keeps the envelope as it
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgpack
 from aiokafka import ConsumerRecord
@@ -19,7 +19,10 @@ from contracts.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, STRUCTURED_CONTE
 from contracts.payload import AccountId, Payload
 from contracts.topics import BY_NAME, Kind, Topic, topic_of
 from services.runtime.consumer import IllegibleRecord
+from services.runtime.errors import RecordTooLarge
 
+RECORD_BYTES_MAX: Final = 1_000_000
+"""What is said in one record: brokers take 1,048,588 bytes (`message.max.bytes`), the rest is names of headers."""
 Header = tuple[str, bytes]
 Record: TypeAlias = ConsumerRecord
 _ID_CHARACTERS_MAX = 128
@@ -59,7 +62,8 @@ def decode(record: Record, topic: Topic, value_bytes_max: int) -> Envelope | Unr
     if attributes.get("content-type", "").startswith(STRUCTURED_CONTENT_TYPE):
         try:
             event = from_json(value)
-            attributes = {f"ce_{name}": str(text) for name, text in event.items() if name != "data"}
+            given = {name: text for name, text in event.items() if name != "data" and text is not None}
+            attributes = {f"ce_{name}": str(text) for name, text in given.items()}
             data = event["data"]
         except (ValueError, KeyError, AttributeError) as error:
             return Unreadable("not_json", f"no structured CloudEvent: {error!r}"[:_DETAIL_CHARACTERS_MAX])
@@ -142,8 +146,14 @@ def _payload(attributes: dict[str, str], data: bytes | dict[str, Any], topic: To
 
 
 def pack(*parts: str | int | bytes) -> bytes:
-    """Return the outbox form of [type, id, time, account, sequence, causation, correlation, traceparent, value]."""
-    return msgpack.packb(parts, use_bin_type=False)  # type: ignore[no-any-return]
+    """Return the outbox form of [type, id, time, account, sequence, causation, correlation, traceparent, value].
+
+    RecordTooLarge for what no broker would take: it must not be committed, a relay could never publish it.
+    """
+    packed: bytes = msgpack.packb(parts, use_bin_type=False)
+    if len(packed) > RECORD_BYTES_MAX:
+        raise RecordTooLarge(f"a {parts[0]!r} of {len(packed)} bytes, the limit is {RECORD_BYTES_MAX}")
+    return packed
 
 
 def to_json(payload: BaseModel) -> bytes:

@@ -96,7 +96,7 @@ class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
                 offset = await self.position(partition)
                 found[partition] = [IllegibleRecord.at(partition, offset)]
                 self.seek(partition, offset + 1)
-                self._limits.pop(partition)
+                self._limits.pop(partition, None)
         return found
 
 

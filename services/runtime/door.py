@@ -11,8 +11,10 @@ Promises, each proven by `tests/runtime/test_door.py`:
 - Nothing is waited out: trouble is answered with 503, and the same request may be sent again.
 """
 
+import asyncio
 import hashlib
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Generic, NamedTuple
@@ -33,9 +35,10 @@ from services.runtime.handling import Handling
 from services.runtime.keys import shard_of
 from services.runtime.problems import HttpReason, Problem
 from services.runtime.settings import Settings
-from services.runtime.store import Store, Wanted
-from services.runtime.unit_of_work import read_state
+from services.runtime.store import Loaded, Store, Wanted
+from services.runtime.unit_of_work import read_document, read_row
 
+_KEPT_DOCUMENTS_MAX = 4_096
 _ANSWER: TypeAdapter[CommandResult] = TypeAdapter(CommandResult)
 
 
@@ -46,9 +49,29 @@ class Seen(NamedTuple, Generic[D]):
     state: State[D]
 
 
+class Documents(Generic[D]):
+    """Documents as they were read last, so that what did not change is not parsed again; the least used are dropped."""
+
+    def __init__(self, kept_max: int = _KEPT_DOCUMENTS_MAX) -> None:
+        self._kept_max = kept_max
+        self._kept: OrderedDict[str, tuple[bytes | None, D]] = OrderedDict()
+
+    def read(self, decider: Decider[D], account_id: str, loaded: Loaded) -> D:
+        """Return the document of what was loaded."""
+        text, document = self._kept.get(account_id, (None, None))
+        if document is not None and text == loaded.document:
+            self._kept.move_to_end(account_id)
+            return document
+        document = read_document(decider, loaded)
+        self._kept[account_id] = (loaded.document, document)
+        if len(self._kept) > self._kept_max:
+            self._kept.popitem(last=False)
+        return document
+
+
 @dataclass(frozen=True, slots=True)
 class Door(Generic[D]):
-    """What the HTTP operations of a service work with."""
+    """What the HTTP operations of a service work with. `ending`: the process ends, and with it every stream."""
 
     decider: Decider[D]
     store: Store
@@ -57,18 +80,22 @@ class Door(Generic[D]):
     settings: Settings
     authentication: Authentication
     allowance: Allowance
+    documents: "Documents[D]" = field(default_factory=Documents)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def caller(self, request: Request) -> Caller:
         """Tell who calls, and count the request; Problem 401 or 429. A dependency of operations."""
         caller = await self.authentication.caller(request.headers.get("authorization"))
-        self.allowance.take(f"{caller.kind} {caller.account_id or ''} {caller.subject}")
+        per_minute = self.settings.product_requests_per_minute if caller.kind is Kind.PRODUCT else None
+        self.allowance.take(f"{caller.kind} {caller.account_id or ''} {caller.subject}", per_minute)
         return caller
 
     async def look(self, account_id: str, rows: tuple[str, ...] = ()) -> Seen[D]:
         """Load an account and the rows named. Cost: one call to Redis, O(rows named)."""
         shard = shard_of(account_id, self.settings.partitions)
-        (loaded,) = await self.store.load(shard, [Wanted(account_id, (), rows)])
-        return Seen(loaded.version, read_state(self.decider, account_id, loaded, rows))
+        loaded = await self.store.look(shard, account_id, rows)
+        found = {name: read_row(self.decider, name, text) for name, text in zip(rows, loaded.rows, strict=True)}
+        return Seen(loaded.version, State(account_id, self.documents.read(self.decider, account_id, loaded), found))
 
     async def now(self) -> datetime:
         """Return the deployment's time."""

@@ -3,6 +3,7 @@
 AddonflowError
 ├── ConfigurationError   stops the start: its message is one line that says what to set
 ├── Stopping             the process was asked to stop while it waited; nothing was acknowledged
+├── RecordTooLarge       a decision says what no broker takes; it fails alone, like one that raises
 └── ConflictsExhausted   another process kept changing the same accounts; the batch is tried again
 """
 
@@ -20,6 +21,10 @@ class ConfigurationError(AddonflowError):
 
 class Stopping(AddonflowError):  # noqa: N818 - a signal to unwind, not a fault
     """The process stops; whatever was under way is not acknowledged and will be delivered again."""
+
+
+class RecordTooLarge(AddonflowError):  # noqa: N818 - named for what it is
+    """A record has more bytes than can be published."""
 
 
 class ConflictsExhausted(AddonflowError):  # noqa: N818 - named for what happened

@@ -49,7 +49,8 @@ def make_application(
     application.add_middleware(BodyGate, bytes_max=settings.request_bytes_max, seconds=settings.request_body_seconds)
     application.router.routes += _watched(health)
     if doors is not None:
-        application.include_router(doors)
+        # Not included: that would be a router to be searched behind this one. Routes are tried in their order.
+        application.router.routes[:0] = doors.routes
     application.openapi = lambda: _document(application)  # type: ignore[method-assign]
     return application
 

@@ -107,37 +107,32 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def install(application: FastAPI) -> None:
     """Have every error of the application answered as a problem."""
 
-    async def of_problem(_: Request, error: Exception) -> Response:
-        return error.response() if isinstance(error, Problem) else await of_defect(_, error)
+    async def answer(_: Request, error: Exception) -> Response:
+        return problem_of(error).response()
 
-    async def of_framework(_: Request, error: Exception) -> Response:
-        if not isinstance(error, HTTPException):
-            return await of_defect(_, error)
-        status = HTTPStatus(error.status_code)
-        reason = _BY_STATUS.get(status, HttpReason.REQUEST_INVALID)
-        detail = f"{status.description or status.phrase}."
-        return Problem(status, reason, detail, headers=error.headers).response()
+    for kind in (Problem, HTTPException, RequestValidationError, *TROUBLE, Stopping, Exception):
+        application.add_exception_handler(kind, answer)
 
-    async def of_validation(_: Request, error: Exception) -> Response:
-        if not isinstance(error, RequestValidationError):
-            return await of_defect(_, error)
-        return invalid(error.errors()).response()
 
-    async def of_trouble(_: Request, error: Exception) -> Response:
-        log.warning("a request met trouble: %s: %s", type(error).__name__, error)
-        return unavailable().response()
-
-    async def of_defect(_: Request, error: Exception) -> Response:
-        log.error("a request met a defect", exc_info=error)
-        detail = "This is a defect of addonflow: its log says more."
-        return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, HttpReason.INTERNAL, detail).response()
-
-    application.add_exception_handler(Problem, of_problem)
-    application.add_exception_handler(HTTPException, of_framework)
-    application.add_exception_handler(RequestValidationError, of_validation)
-    for trouble in (*TROUBLE, Stopping):
-        application.add_exception_handler(trouble, of_trouble)
-    application.add_exception_handler(Exception, of_defect)
+def problem_of(error: Exception) -> Problem:
+    """Return the answer to whatever ended a request; trouble and defects are logged."""
+    match error:
+        case Problem():
+            return error
+        case HTTPException():
+            status = HTTPStatus(error.status_code)
+            reason = _BY_STATUS.get(status, HttpReason.REQUEST_INVALID)
+            return Problem(status, reason, f"{status.description or status.phrase}.", headers=error.headers)
+        case RequestValidationError():
+            return invalid(error.errors())
+        case Stopping():
+            return unavailable()
+        case _ if isinstance(error, TROUBLE):
+            log.warning("a request met trouble: %s: %s", type(error).__name__, error)
+            return unavailable()
+    log.error("a request met a defect", exc_info=error)
+    detail = "This is a defect of addonflow: its log says more."
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, HttpReason.INTERNAL, detail)
 
 
 def invalid(errors: Sequence[Any]) -> Problem:

@@ -70,6 +70,16 @@ class Settings(BaseSettings):
         ),
     ] = None
     promise_seconds: Annotated[int, Field(ge=1, le=86_400, description="How long a price promise holds.")] = 900
+    product_requests_per_minute: Annotated[
+        int, Field(ge=1, description="The same for a product, which asks for all its users.")
+    ] = 600_000
+    streams_max: Annotated[int, Field(ge=1, description="Streams of changes open at once in one process.")] = 1_000
+    stream_seconds_max: Annotated[
+        int, Field(ge=1, description="A stream ends after so long, and its caller comes again.")
+    ] = 600
+    stream_poll_ms: Annotated[
+        Milliseconds, Field(description="How often changes of watched accounts are looked for.")
+    ] = 500
     catalog: Annotated[Path, Field(description="The price list.")] = DEFAULT_CATALOG
     batch_records_max: Annotated[int, Field(ge=1, le=10_000, description="Records handled at once.")] = 1_000
     batch_wait_ms: Annotated[Milliseconds, Field(description="Longest wait for new records before looking again.")] = 10

@@ -240,12 +240,6 @@ class UnitOfWork(Generic[D]):
         )
 
 
-def read_state(decider: Decider[D], account_id: str, loaded: Loaded, rows: Sequence[str]) -> State[D]:
-    """Return an account as it is stored, with the rows that were asked for by these names."""
-    found = {name: read_row(decider, name, text) for name, text in zip(rows, loaded.rows, strict=True)}
-    return State(account_id, read_document(decider, loaded), found)
-
-
 def read_document(decider: Decider[D], loaded: Loaded) -> D:
     """Return the stored document, or that of an account nobody has said anything about."""
     return decider.document.model_validate_json(loaded.document) if loaded.document else decider.initial()

@@ -24,6 +24,8 @@ MONEY_MODULES = (
     "contracts/money.py",
     "contracts/cycles.py",
     "contracts/invoices.py",
+    "contracts/offers.py",
+    "contracts/promises.py",
     "services/billing/account.py",
     "services/billing/audit.py",
     "services/billing/audit_base_plan.py",
@@ -32,10 +34,13 @@ MONEY_MODULES = (
     "services/billing/credits.py",
     "services/billing/domain.py",
     "services/billing/ledger.py",
+    "services/billing/preview.py",
     "services/billing/proration.py",
+    "services/billing/queries.py",
     "services/billing/schedule.py",
     "deploy/addonflow/year_check.py",
     "services/entitlements/offers.py",
+    "services/entitlements/promised.py",
 )
 TOPIC_REGISTRY = Path("contracts/topics.py")
 NAMELESS = {"base", "common", "helper", "helpers", "misc", "shared", "util", "utils"}

@@ -17,9 +17,9 @@ from rich.table import Table
 
 from contracts.payload import Payload
 from contracts.topics import BILLING, EVENTS, RESULTS
-from services.runtime.bootstrap import connect_redis
 from services.runtime.clock import SystemClock
 from services.runtime.settings import Settings
+from services.runtime.store import connect_redis
 from tests.benchmarks.measure import (
     Throughput,
     create_topics,

@@ -1,68 +1,31 @@
-"""The doors of billing, over a real store: previews, invoices, the bill to come, and credits by staff."""
+"""The doors of billing, over a real store: previews, invoices and the bill to come."""
 
-import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from itertools import count
-from typing import Any
 
-import httpx
 import pytest
-from redis.asyncio import Redis
 
 from contracts.accounts import Licenses
 from contracts.commands import PurchaseAddOn
 from contracts.events import AddOnPurchased
 from contracts.invoices import InvoiceIssued
-from contracts.results import CreditAccepted, CreditRejected
-from contracts.topics import BILLING_RESULTS
-from services.billing.api import Prices, doors
-from services.billing.credits import answer
-from services.billing.domain import BillingDecider
 from services.entitlements.domain import EntitlementsDecider
-from services.runtime.authentication import PRODUCT_SCOPE, STAFF_SCOPE
+from services.runtime.authentication import PRODUCT_SCOPE
 from tests.billing.bills import account_fact
+from tests.billing.opening import CREDITS, INVOICES, PREVIEW, READS, ROOT, UPCOMING, as_staff, billing, numbers
 from tests.billing.previewing import ACCOUNT, CATALOG, NOW, account, member
 from tests.billing.scenario import purchase
-from tests.doors import ISSUER, Opened, opened
+from tests.doors import ISSUER, Opened
 from tests.promising import KEYS
 from tests.scenario import Scenario
 from tests.tokens import bearer
 
-ROOT = f"/v1/accounts/{ACCOUNT}"
-INVOICES, UPCOMING, CREDITS = f"{ROOT}/invoices", f"{ROOT}/upcoming-bill", f"{ROOT}/back-office/credits"
-PREVIEW = f"{ROOT}/add-ons/analytics_plus/preview"
-PRICES = Prices(CATALOG, KEYS, timedelta(minutes=15))
-CREDIT = {
-    "type": "IssueCredit",
-    "invoice_number": "acme-000001",
-    "amount": {"amount_minor": 100, "currency": "USD"},
-    "reason": "<b>a bad week</b>",
-}
-READS = [("GET", INVOICES), ("GET", f"{INVOICES}/acme-000001"), ("GET", UPCOMING), ("POST", PREVIEW)]
-_numbers = count()
-
 
 @pytest.fixture
 async def service(embedded_valkey_url: str) -> AsyncIterator[Opened]:
-    """Give billing with an account and one member of each role, whose id is the role."""
-    namespace = f"bill{os.getpid()}-{next(_numbers)}."
-    async with (
-        Redis.from_url(embedded_valkey_url) as redis,
-        opened("billing", BillingDecider(), doors(PRICES), redis, namespace, NOW, answer) as service,
-    ):
-        await service.tell(account(), *(member(role, role) for role in ("owner", "admin", "supervisor", "agent")))
-        yield service
-
-
-async def as_staff(service: Opened, path: str) -> httpx.Response:
-    """Ask as one of the vendor's staff."""
-    return await service.client.get(path, headers=bearer(ISSUER.token("sue", None, scope=STAFF_SCOPE)))
-
-
-def numbers(reply: httpx.Response) -> list[str]:
-    """Return the numbers of the invoices of a page."""
-    return [each["invoice_number"] for each in reply.json()["invoices"]]
+    """Give billing with its doors open."""
+    async with billing(embedded_valkey_url) as opened_service:
+        yield opened_service
 
 
 async def test_an_owner_previews_an_add_on(service: Opened) -> None:
@@ -264,71 +227,3 @@ async def test_nothing_to_come_is_said_as_nothing(service: Opened) -> None:
     shown = (await service.get(UPCOMING)).json()
     nothing = {"amount_minor": 0, "currency": "USD"}
     assert shown == {"account_id": "acme", "currency": "USD", "lines": [], "total": nothing}
-
-
-async def test_staff_give_back_a_part_of_an_invoice(service: Opened) -> None:
-    """A credit takes effect at once: its invoice is there, the credited one says what was given back of it."""
-    await service.tell(purchase())
-    reply = await service.post_as_staff(CREDITS, CREDIT)
-    assert (reply.status_code, reply.json()["user_id"]) == (200, "sue")
-    assert numbers(await service.get(INVOICES)) == ["acme-000002", "acme-000001"]
-    credited, credit = [await service.get(f"{INVOICES}/acme-00000{each}") for each in (1, 2)]
-    assert credited.json()["credited"] == {"amount_minor": 100, "currency": "USD"}
-    assert credit.json()["total"] == {"amount_minor": -100, "currency": "USD"}
-    last = (await service.said())[-1]
-    assert last.topic is BILLING_RESULTS
-    assert CreditAccepted.model_validate_json(last.value).events
-
-
-async def test_the_words_of_staff_are_for_staff(service: Opened) -> None:
-    """Who of the vendor's staff gave a credit, and why, is shown to staff and not to Owners."""
-    await service.tell(purchase())
-    await service.post_as_staff(CREDITS, CREDIT)
-    for_owner, for_staff = (
-        await service.get(f"{INVOICES}/acme-000002"),
-        await as_staff(service, f"{INVOICES}/acme-000002"),
-    )
-    assert "by" not in for_owner.json()
-    assert "bad week" not in for_owner.text
-    assert for_staff.json()["by"] == {"staff_id": "sue", "reason": "<b>a bad week</b>"}
-
-
-async def test_a_credit_sent_again_has_one_effect(service: Opened) -> None:
-    """The same key and request have one effect and one answer; another request with the key is refused."""
-    await service.tell(purchase())
-    first, again = [await service.post_as_staff(CREDITS, CREDIT) for _ in range(2)]
-    assert first.json() == again.json()
-    assert len(numbers(await service.get(INVOICES))) == 2
-    other = await service.post_as_staff(CREDITS, CREDIT | {"reason": "another"})
-    assert (other.status_code, other.json()["reason"]) == (422, "idempotency_key_reused")
-
-
-@pytest.mark.parametrize(
-    ("changes", "status", "reason"),
-    [
-        ({"invoice_number": "acme-000009"}, 404, "invoice_unknown"),
-        ({"invoice_number": "globex-000001"}, 404, "invoice_unknown"),
-        ({"amount": {"amount_minor": 1_198, "currency": "USD"}}, 409, "credit_exceeds_paid"),
-        ({"amount": {"amount_minor": 1, "currency": "EUR"}}, 409, "change_not_allowed"),
-        ({"amount": {"amount_minor": 0, "currency": "USD"}}, 409, "change_not_allowed"),
-        ({"amount": {"amount_minor": 1.5, "currency": "USD"}}, 422, "request_invalid"),
-        ({"amount": {"amount_minor": "1", "currency": "USD"}}, 422, "request_invalid"),
-        ({"reason": ""}, 422, "request_invalid"),
-        ({"staff_id": "somebody"}, 422, "request_invalid"),
-        ({"type": "ActivateAddOn"}, 422, "request_invalid"),
-    ],
-)
-async def test_a_credit_is_refused_in_words(service: Opened, changes: dict[str, Any], status: int, reason: str) -> None:
-    """A credit that cannot be is refused with its reason, and gives nothing back."""
-    await service.tell(purchase())
-    reply = await service.post_as_staff(CREDITS, CREDIT | changes)
-    assert (reply.status_code, reply.json()["reason"]) == (status, reason)
-    assert len(numbers(await service.get(INVOICES))) == 1
-    answers = [each for each in await service.said() if each.topic is BILLING_RESULTS]
-    assert [CreditRejected.model_validate_json(each.value).reason for each in answers] == [reason] * (status != 422)
-
-
-async def test_members_give_no_credits(service: Opened) -> None:
-    """Not even an Owner may credit their own account."""
-    reply = await service.post(CREDITS, CREDIT)
-    assert (reply.status_code, reply.json()["reason"]) == (403, "not_permitted")

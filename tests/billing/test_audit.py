@@ -5,7 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from contracts.accounts import BillingFrequency, Licenses
+from contracts.events import PromisedPrice
 from contracts.invoices import InvoiceIssued
+from contracts.money import Money
 from services.billing.audit import audit
 from services.billing.ledger import Finding
 from tests.billing.entitled import Entitled
@@ -61,3 +63,16 @@ def test_a_charge_made_before_the_change_was_heard_of_is_made_good() -> None:
         Finding("sub-1", "is charged from 2026-10-20 to 2026-11-20 by terms that were not in force"),
         Finding("sub-1", "has 4 seats on 2026-10-20, but 1 are charged"),
     ]
+
+
+def test_what_was_promised_must_have_been_charged() -> None:
+    """A purchase with a promise of its amount is in order; with a promise of any other it is not."""
+    promised = PromisedPrice(promised_at=START, rule="day", amount=Money(amount_minor=1_795, currency="USD"))
+    _, bought = Entitled.buy("analytics_plus", "sub-1", terms_of(date(2026, 9, 20)), START)
+    bought = bought.model_copy(update={"promised": promised})
+    issued = [event for event in given(bought).events if isinstance(event, InvoiceIssued)]
+    promised = promised.model_copy(update={"amount": issued[0].total})
+    assert audit(ACCOUNT, [bought.model_copy(update={"promised": promised})], issued, START) == []
+    other = promised.model_copy(update={"amount": Money(amount_minor=issued[0].total.amount_minor + 1, currency="USD")})
+    (finding,) = audit(ACCOUNT, [bought.model_copy(update={"promised": other})], issued, START)
+    assert finding.sentence == f"is charged {issued[0].total} for its purchase, but {other.amount} was promised"

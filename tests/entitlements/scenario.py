@@ -66,6 +66,7 @@ CATALOG = Catalog.model_validate(
     }
 )
 DECIDER = EntitlementsDecider(CATALOG)
+UNLIKE = EntitlementsDecider(Catalog(self_service_seat_limit=1, quote_valid_days=1, add_ons={}))
 SUBSCRIPTION = derive_id(ACCOUNT, "buy", "subscription")
 
 COMMANDS = {

@@ -150,6 +150,7 @@ def test_a_quote_request_names_the_seats_it_is_for() -> None:
             requested_at=NOW,
             licenses=Licenses(standard=50, additional=10),
             note="For two years?",
+            expires_at=NOW + timedelta(days=30),
         )
     )
     pending = story.document.add_ons[ADD_ON].quote
@@ -192,6 +193,7 @@ def test_a_trial_lasts_its_days_of_24_hours() -> None:
             started_by=ADMIN,
             started_at=before_the_change,
             ends_at=datetime(2026, 11, 13, 16, 0, tzinfo=UTC),
+            notice_at=datetime(2026, 11, 10, 16, 0, tzinfo=UTC),
         )
     )
 

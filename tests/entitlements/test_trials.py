@@ -205,7 +205,11 @@ def test_staff_extend_a_trial() -> None:
     """TrialExtended carries the later end and who acted; notice and end follow it."""
     later = ENDS + A_WEEK
     story = acme().given(trial()).when(extend(later))
-    story.then(TrialExtended(account_id=ACCOUNT, add_on=ADD_ON, ends_at=later, extended_at=NOW, by=STAFF))
+    story.then(
+        TrialExtended(
+            account_id=ACCOUNT, add_on=ADD_ON, ends_at=later, extended_at=NOW, by=STAFF, notice_at=later - NOTICE
+        )
+    )
     story.advance(timedelta(days=21)).then(soon(later), ended(ended_at=later))
 
 

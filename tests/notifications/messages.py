@@ -145,6 +145,7 @@ def asks_for_quote(quote_id: str = "quote-1", add_on: str = ANALYTICS) -> QuoteR
         requested_at=START,
         licenses=SEATS,
         note="for the whole floor",
+        expires_at=START + 30 * DAY,
     )
 
 

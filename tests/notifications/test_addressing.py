@@ -32,7 +32,7 @@ QUOTE, RECEIPT, INVOICE = "quote_requested", "purchase_receipt", "invoice"
 
 
 def test_a_quote_request_reaches_the_account_manager() -> None:
-    """The account manager, and nobody else, is told who wants a quote, for which seats, and why."""
+    """The account manager, and nobody else, is told who wants a quote, for which seats, why, and until when."""
     scene = story().given(account(manager=MIA), owner()).when(asks_for_quote(), cause_id="quote-event")
 
     (notice,) = scene.emitted_of(NotificationRequested)
@@ -47,6 +47,7 @@ def test_a_quote_request_reaches_the_account_manager() -> None:
         "requested_at": "2026-09-30T09:00:00Z",
         "licenses": {"standard": 1, "additional": 0},
         "note": "for the whole floor",
+        "expires_at": "2026-10-30T09:00:00Z",
         "account_name": "Acme Inc",
         "account_manager": "Mia",
         "addressed_to": "account_manager",

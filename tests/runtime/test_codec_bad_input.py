@@ -63,6 +63,7 @@ def test_required_attributes_are_required(name: str) -> None:
         assert reason(read(headers={**HEADERS, name: nothing})) == "attribute_missing"
     event = {key: text for key, text in EVENT.items() if f"ce_{key}" != name}
     assert reason(structured(event)) == "attribute_missing"
+    assert reason(structured({**event, name.removeprefix("ce_"): None})) == "attribute_missing"
 
 
 def test_only_cloudevents_1_0_is_read() -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from contracts import topics
-from contracts.events import TrialEnded
+from contracts.events import TrialEnded, TrialStarted
 from contracts.results import CommandAccepted
 from services.runtime.clock import ManualClock, to_milliseconds
 from services.runtime.committing import Committing
@@ -159,6 +159,19 @@ async def test_a_timer_that_fails_is_put_off(embedded_store: Store) -> None:
     await toy.run(0, [command("acme", "c14"), Delivery.of_timer("acme", "alarm", later)])
     assert await embedded_store.due_timers(0, later, 10) == []
     assert await count_of(embedded_store) == 15
+
+
+async def test_what_cannot_be_published_fails_alone(embedded_store: Store) -> None:
+    """A decision with a record that no broker takes is given back as a failure; nothing of it is in the outbox."""
+    large = command("acme", "large", "fail-large")
+    batch = [command("acme", "c1"), large, command("acme", "c2"), command("globex", "c3")]
+    failures = await committing(embedded_store).run(0, batch)
+
+    assert [(failure.delivery, failure.detail.partition(":")[0]) for failure in failures] == [(large, "RecordTooLarge")]
+    assert await causes_of(embedded_store) == ["c1", "c2"]
+    assert await emitted(embedded_store) == [(1, "c1"), (2, "c2")]
+    assert await count_of(embedded_store, "globex") == 1
+    assert await emitted(embedded_store, TrialStarted.ce_type) == []
 
 
 async def test_a_timer_of_an_account_that_cannot_be_read_is_put_off(embedded_store: Store) -> None:

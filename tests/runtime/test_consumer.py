@@ -104,6 +104,19 @@ async def test_a_partition_goes_on_behind_an_illegible_record(
         assert process.defects == []
 
 
+async def test_an_illegible_record_is_passed_where_records_are_read_one_by_one(
+    settings: Settings, kafka_bootstrap: str, commands: str
+) -> None:
+    """With batches of one record there is nothing to halve: the record is found at once, and the partition goes on."""
+    await logs.write_illegible(kafka_bootstrap, commands, 1)
+    await write(kafka_bootstrap, commands, range(2))
+
+    async with reading(settings.model_copy(update={"batch_records_max": 1})) as process:
+        await logs.until(lambda: len(process.seen) >= 3 * 2 + 1, "all records came")
+
+        assert [each for each in process.seen if each[0] == 1] == [(1, 0, None), (1, 1, b"0"), (1, 2, b"1")]
+
+
 async def test_several_illegible_records_are_all_set_aside(
     settings: Settings, kafka_bootstrap: str, commands: str
 ) -> None:

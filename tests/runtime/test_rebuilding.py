@@ -94,6 +94,7 @@ def test_the_fold_of_any_history_is_what_was_stored(steps: list[tuple[str, str, 
 
 
 @given(st.permutations([("c0", False), ("c0", True), ("c1", False), ("c1", True), ("c2", True)]), st.booleans())
+@settings(deadline=None)
 def test_commands_of_one_id_on_two_topics_are_told_apart(sent: list[tuple[str, bool]], at_once: bool) -> None:
     """Members and the back office use the same ids, one right behind the other: each answer is its own command's."""
     life = Life(CounterDecider())

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from contracts import topics
+from services.runtime.codec import RECORD_BYTES_MAX
+from services.runtime.errors import RecordTooLarge
 from services.runtime.health import Health
 from services.runtime.kafka import LogEnds, Publisher
 from services.runtime.patience import Patience
@@ -12,6 +14,7 @@ from services.runtime.settings import Settings
 from services.runtime.store import Store
 from tests.runtime import logs
 from tests.runtime.relays import PARTITIONS, cursor, ids, relay_of, say
+from tests.runtime.toys import record
 
 EVENTS = topics.EVENTS.name
 
@@ -69,6 +72,21 @@ async def test_batches_above_half_a_megabyte_keep_their_order(
 
     assert await ids_in(kafka_bootstrap, namespace) == ids(*range(62))
     assert (await embedded_store.relay_position(0))[1] == {EVENTS: 61}
+
+
+async def test_the_largest_record_that_is_committed_can_be_published(
+    embedded_store: Store, publisher: Publisher, ends: LogEnds, kafka_bootstrap: str, namespace: str
+) -> None:
+    """A broker with the limit it comes with takes a record of RECORD_BYTES_MAX; a byte more is never committed."""
+    room = RECORD_BYTES_MAX - len(record(1, padding=100_000)) + 100_000
+    with pytest.raises(RecordTooLarge):
+        record(1, padding=room + 1)
+    await say(embedded_store, 1, padding=room)
+    await say(embedded_store, 2)
+    relay = relay_of(embedded_store, publisher, ends, namespace=namespace)
+    while await relay.publish_some(0):
+        pass
+    assert await ids_in(kafka_bootstrap, namespace) == ids(1, 2)
 
 
 async def test_a_topic_deleted_and_made_anew_is_filled_again(

@@ -9,6 +9,7 @@ with a TrialEnded event. What a message asks for is told by its add-on, so that 
     "note"    writes that row and nothing else
     "wake:…"  sets timer `alarm` to that ms   "more"     asks for rows for ever
     "fail-…"  something else of the service raises: rows, evolve, the second decision
+    "fail-large"  it says more than a broker takes
     "fail-store", "fail-document"  it wants a row, a document that cannot be stored
 """
 
@@ -97,7 +98,8 @@ class CounterDecider:
             return Rejected(Reason.ADD_ON_UNKNOWN, "There is no such add-on.")
         if wish == "more" or (wish in ("ask", "fail-later") and TOTAL not in state.rows):
             return NeedsRows((TOTAL,))
-        return Accepted((self._said(message, now),))
+        more = (too_large(message.account_id),) if wish == "fail-large" else ()
+        return Accepted((self._said(message, now), *more))
 
     @staticmethod
     def _said(message: Message, now: datetime) -> TrialEnded:
@@ -146,6 +148,12 @@ def answer(command: Payload, cause: Cause, decision: Accepted | Rejected, events
     if isinstance(decision, Rejected):
         return CommandRejected(**about, reason=decision.reason, message=decision.message)
     return CommandAccepted(**about, events=events)
+
+
+def too_large(account_id: str) -> TrialStarted:
+    """Return an event that no broker takes."""
+    by = Person(user_id="ann", role="owner", name="a" * codec.RECORD_BYTES_MAX)
+    return TrialStarted(account_id=account_id, add_on="ai", started_by=by, started_at=NOW, ends_at=NOW)
 
 
 def command(account_id: str, command_id: str, wish: str = "count", user_id: str = "ann") -> Delivery:

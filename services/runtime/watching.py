@@ -1,0 +1,150 @@
+"""Follows what changes of accounts for the streams that a process has open, whoever changes it and by time alone.
+
+One task looks for all of them, at a steady pace: one read of the versions of the accounts that are watched, then what
+changed. So a poll costs O(distinct watched accounts), a stream costs its memory, and none has a connection of its own.
+
+Promises (`tests/entitlements/test_changes.py`):
+- A stream begins with the account as it is, and has every later state that stays until the next poll.
+- A reader that is slow misses what was between, never the latest; nothing is queued for it.
+- Streams end as the process ends, as their time is over, and are never more than `streams_max`.
+- While Redis is away streams stay open and what time changes is still told.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from typing import Generic, NamedTuple
+
+from services.runtime.decision import D
+from services.runtime.door import Door, Seen
+from services.runtime.errors import TROUBLE
+from services.runtime.keys import shard_of
+from services.runtime.problems import unavailable
+
+log = logging.getLogger("addonflow.watching")
+
+
+class Moment(NamedTuple, Generic[D]):
+    """An account as it was when it was looked at."""
+
+    seen: Seen[D]
+    now: datetime
+
+
+class _Watched(Generic[D]):
+    """An account with streams. `changed` is set, and replaced, when there is something new to tell or all is `over`."""
+
+    def __init__(self, moment: Moment[D], told: Hashable) -> None:
+        self.moment = moment
+        self.told = told
+        self.streams = 0
+        self.over = False
+        self.changed = asyncio.Event()
+
+    def wake(self) -> None:
+        changed, self.changed = self.changed, asyncio.Event()
+        changed.set()
+
+
+class Watching(Generic[D]):
+    """The watched accounts of a process. `matters` returns what a stream is about: it is told when that differs."""
+
+    def __init__(self, door: Door[D], matters: Callable[[Seen[D], datetime], Hashable]) -> None:
+        self._door = door
+        self._matters = matters
+        self._accounts: dict[str, _Watched[D]] = {}
+        self._streams = 0
+        self._poller: asyncio.Task[None] | None = None
+        self._away = False
+
+    @asynccontextmanager
+    async def follow(self, seen: Seen[D], seconds: float) -> AsyncIterator[AsyncIterator[Moment[D]]]:
+        """Watch an account that was just looked at, for so long at most. Problem 503 when there are too many streams.
+
+        The value gives the account as it is, then each change of what matters.
+        """
+        if self._streams >= self._door.settings.streams_max or self._door.ending.is_set():
+            raise unavailable("This process has as many streams open as it may: try again.")
+        self._streams += 1
+        watched = None
+        try:
+            watched = self._watch(Moment(seen, await self._door.now()))
+            yield self._moments(watched, asyncio.get_running_loop().time() + seconds)
+        finally:
+            self._streams -= 1
+            if watched is not None:
+                self._leave(watched)
+
+    def _watch(self, moment: Moment[D]) -> _Watched[D]:
+        account_id = moment.seen.state.account_id
+        watched = self._accounts.get(account_id)
+        if watched is None:
+            watched = self._accounts[account_id] = _Watched(moment, self._matters(*moment))
+        elif moment.seen.version > watched.moment.seen.version:
+            self._tell(watched, moment)
+        watched.streams += 1
+        if self._poller is None:
+            self._poller = asyncio.create_task(self._poll())
+        return watched
+
+    def _leave(self, watched: _Watched[D]) -> None:
+        watched.streams -= 1
+        if not watched.streams and not watched.over:
+            del self._accounts[watched.moment.seen.state.account_id]
+
+    async def _moments(self, watched: _Watched[D], deadline: float) -> AsyncIterator[Moment[D]]:
+        told = None
+        while not watched.over:
+            changed = watched.changed
+            if told is None or watched.told != told:
+                told = watched.told
+                yield watched.moment
+                continue  # it may have changed while that was sent
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await changed.wait()
+            except TimeoutError:
+                return
+
+    async def _poll(self) -> None:
+        try:
+            while self._accounts and not self._door.ending.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._door.settings.stream_poll_ms / 1_000):
+                        await self._door.ending.wait()
+                await self._look()
+        except Exception:
+            log.exception("a defect ends every stream of this process; their callers come again")
+        self._poller = None
+        for watched in self._accounts.values():
+            watched.over = True
+            watched.wake()
+        self._accounts.clear()
+
+    async def _look(self) -> None:
+        accounts = list(self._accounts.items())
+        changed: dict[str, Seen[D]] = {}
+        now = self._door.clock.now()
+        try:
+            now = await self._door.now()
+            shards = [(shard_of(each, self._door.settings.partitions), each) for each, _ in accounts]
+            versions = await self._door.store.versions(shards)
+            for (account_id, watched), version in zip(accounts, versions, strict=True):
+                if version != watched.moment.seen.version:
+                    changed[account_id] = await self._door.look(account_id)
+            self._away = False
+        except TROUBLE as error:
+            if not self._away:
+                log.warning("cannot look for changes, trying again: %s: %s", type(error).__name__, error)
+            self._away = True
+        for account_id, watched in accounts:
+            self._tell(watched, Moment(changed.get(account_id, watched.moment.seen), now))
+
+    def _tell(self, watched: _Watched[D], moment: Moment[D]) -> None:
+        watched.moment = moment
+        matters = self._matters(*moment)
+        if matters != watched.told:
+            watched.told = matters
+            watched.wake()

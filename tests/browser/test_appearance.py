@@ -109,6 +109,8 @@ def test_html_in_names_and_notes_is_text(site: Site, account: str) -> None:
         each.goto(each.url)
         assert each.title() != "taken"
         assert each.locator("img[onerror], main script").count() == 0
+    expect(page.get_by_role("region", name="Analytics+").get_by_text(HOSTILE)).to_be_visible()
+    expect(page.get_by_role("blockquote").get_by_text(NOTE)).to_be_visible()
     expect(staff.get_by_text(NOTE).first).to_be_visible()
 
 
@@ -178,7 +180,7 @@ def test_pictures_of_the_main_pages(site: Site) -> None:
     for name in _purchase(page, site):
         shot(page, name)
     page.goto(f"{site.url}/requests")
-    expect(page.get_by_role("region", name="Analytics+")).to_be_visible()
+    expect(page.get_by_role("region", name="Analytics+").get_by_role("blockquote")).to_have_count(2)
     shot(page, "requests")
     page.goto(f"{site.url}/invoices")
     expect(page.get_by_role("heading", name="Invoices")).to_be_visible()

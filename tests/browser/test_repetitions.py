@@ -127,3 +127,21 @@ def test_a_service_that_is_away_is_said_plainly(site: Site) -> None:
         expect(page.get_by_role("navigation")).to_be_visible()
     page.goto(f"{site.url}/plan")
     expect(page.locator("#card-analytics_plus")).to_be_visible()
+
+
+def test_without_billing_a_purchase_is_bounded(site: Site) -> None:
+    """With billing away the price step names the most that can be charged, and the purchase expects that price."""
+    account = site.account()
+    page = site.enter(account, "olivia")
+    with site.service_away("billing"):
+        page.goto(f"{site.url}/subscribe/analytics_plus")
+        expect(page.get_by_text("so $125.65 at most")).to_be_visible()
+        page.get_by_role("link", name="Continue").click()
+        page.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Buy at this price").click()
+        expect(page.get_by_role("heading", name="Analytics+ is yours")).to_be_visible()
+        page.goto(f"{site.url}/invoices")
+        expect(page.get_by_text("Invoices cannot be shown right now")).to_be_visible()
+    [command] = site.log(account, PurchaseAddOn)
+    assert isinstance(command, PurchaseAddOn)
+    assert (command.price_promise, str(command.expected)) == (None, "125.65 USD")

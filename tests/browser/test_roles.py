@@ -32,8 +32,11 @@ def test_an_owner_buys_step_by_step(site: Site) -> None:
     expect(page.locator(".sum")).to_contain_text("$17.95")
     expect(page.locator(".sum")).to_contain_text("5 standard + 2 additional")
     expect(page.get_by_text("Purchases are final.")).to_be_visible()
+    amount = page.locator(".sum tfoot td").inner_text()
     page.get_by_role("link", name="Continue").click()
     expect(page.locator(".steps [aria-current=step]")).to_contain_text("Confirm")
+    expect(page.get_by_text("This price is promised to you until")).to_be_visible()
+    expect(page.get_by_role("button", name=f"Buy for {amount}")).to_be_visible()
     page.get_by_role("checkbox").check()
     page.get_by_role("button", name=re.compile("^Buy")).click()
 
@@ -43,6 +46,8 @@ def test_an_owner_buys_step_by_step(site: Site) -> None:
     [bought] = site.log(account, AddOnPurchased)
     assert isinstance(bought, AddOnPurchased)
     assert (bought.purchased_by.user_id, bought.origin) == ("olivia", "self_service")
+    page.goto(f"{site.url}/invoices")
+    expect(page.get_by_role("list", name="Invoices, newest first")).to_contain_text(amount)
 
 
 def test_a_purchase_must_be_confirmed(site: Site) -> None:
@@ -150,7 +155,9 @@ def test_an_owner_sees_what_the_team_asks_for(site: Site) -> None:
     expect(asker.get_by_role("heading", name="Your Owners are told")).to_be_visible()
 
     wish = owner.get_by_role("region", name="Analytics+")
-    expect(wish).to_be_visible()
+    expect(wish).to_contain_text("1 supervisor")
+    expect(wish.get_by_role("blockquote")).to_have_text("Call times per team")
+    expect(wish).to_contain_text("Sam")
     expect(wish.get_by_role("link", name="Buy Analytics+")).to_be_visible()
     wish.get_by_role("link", name="Snooze").click()
     owner.get_by_label("Until").fill("2027-01-31")

@@ -78,6 +78,7 @@ def test_a_broker_outage_in_the_middle_loses_nothing(site: Site) -> None:
     """With the broker away the page says so and keeps the order; trying again, even too early, has one effect."""
     account = site.account()
     page = ready_to_buy(site, account, "olivia")
+    command_id = page.locator("input[name=command_id]").get_attribute("value") or "none"
     with site.broker_away():
         page.get_by_role("button", name=re.compile("^Buy")).click()
         expect(page.get_by_role("heading", name="This could not be sent just now")).to_be_visible()
@@ -94,6 +95,7 @@ def test_a_broker_outage_in_the_middle_loses_nothing(site: Site) -> None:
         if retry.count() == 0:
             break
     expect(page.get_by_role("heading", name="Analytics+ is yours")).to_be_visible(timeout=20_000)
+    assert command_id in page.url
     assert len(site.log(account, AddOnPurchased)) == 1
 
 

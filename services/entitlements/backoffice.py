@@ -141,7 +141,7 @@ def _activate(case: _Case, command: ActivateAddOn) -> _Outcome:
     purchased = AddOnPurchased(
         account_id=command.account_id,
         add_on=command.add_on,
-        subscription_id=derive_id(command.account_id, case.cause.id, "subscription"),
+        subscription_id=derive_id(command.account_id, case.cause.key, "subscription"),
         purchased_by=quote.requested_by,
         purchased_at=case.now,
         effective_date=first,

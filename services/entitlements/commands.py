@@ -98,7 +98,7 @@ def _effects(
             quote = QuoteRequested(
                 account_id=command.account_id,
                 add_on=command.add_on,
-                quote_id=derive_id(command.account_id, cause.id, "quote"),
+                quote_id=derive_id(command.account_id, cause.key, "quote"),
                 requested_by=person(state, command.user_id),
                 requested_at=situation.now,
                 licenses=situation.known_account.licenses,
@@ -136,7 +136,7 @@ def _purchase(state: Known, command: PurchaseAddOn, situation: Situation, cause:
     return AddOnPurchased(
         account_id=command.account_id,
         add_on=command.add_on,
-        subscription_id=derive_id(command.account_id, cause.id, "subscription"),
+        subscription_id=derive_id(command.account_id, cause.key, "subscription"),
         purchased_by=person(state, command.user_id),
         purchased_at=situation.now,
         effective_date=situation.today,

@@ -81,7 +81,7 @@ def _conversion(state: Known, add_on_id: str, trial: Trial, cause: Cause, catalo
     return AddOnPurchased(
         account_id=state.account_id,
         add_on=add_on_id,
-        subscription_id=derive_id(state.account_id, cause.id, "subscription"),
+        subscription_id=derive_id(state.account_id, cause.key, "subscription"),
         purchased_by=trial.started_by,
         purchased_at=trial.ends_at,
         effective_date=today,

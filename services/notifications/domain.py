@@ -236,7 +236,7 @@ def _emit(state: Known, addressed: Iterable[_Addressed], cause: Cause, now: date
         tuple(
             NotificationRequested(
                 account_id=state.account_id,
-                notification_id=derive_id(state.account_id, cause.id, f"{notice.template}:{notice.subject}"),
+                notification_id=derive_id(state.account_id, cause.key, f"{notice.template}:{notice.subject}"),
                 template=notice.template,
                 requested_at=now,
                 recipients=recipients,

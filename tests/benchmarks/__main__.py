@@ -9,7 +9,9 @@ import asyncio
 import itertools
 import statistics
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +22,7 @@ from contracts.topics import BILLING, EVENTS, RESULTS
 from services.runtime.clock import SystemClock
 from services.runtime.settings import Settings
 from services.runtime.store import connect_redis
+from tests.benchmarks import checks
 from tests.benchmarks.measure import (
     Throughput,
     create_topics,
@@ -45,6 +48,7 @@ class Sizes:
     """How much is done: the full run, or the quick one."""
 
     def __init__(self, *, quick: bool, renewals: int | None = None) -> None:
+        self.quick = quick
         self.commands = 3_000 if quick else 60_000
         self.plain = 500 if quick else 3_000
         self.runs = 1 if quick else 3
@@ -168,6 +172,8 @@ async def run(kafka: str, redis_url: str, sizes: Sizes) -> dict[str, Any]:
     result["latency_ms"] = await bench.latency(settings, population)
     result["latency_rate_per_second"] = sizes.latency_rate
     result["renewals"] = await bench.renewals(await bench._fresh(), redis)
+    with tempfile.TemporaryDirectory() as folder:
+        result["checks"] = await checks.run(bench._settings("checks."), checks.Sizes(quick=sizes.quick), Path(folder))
     await redis.aclose()
     bare = [rate for each in result["entitlements"].values() for rate in each["bare_loop_per_second"]]
     return result | {"bare_loop_per_second": bare}
@@ -199,6 +205,7 @@ def show(result: dict[str, Any]) -> None:
             f"latency to {topic} at {result['latency_rate_per_second']}/s: "
             + ", ".join(f"{name} {value:.1f} ms" for name, value in each.items())
         )
+    checks.show(result["checks"])
 
 
 def _spread(rates: Sequence[float]) -> str:

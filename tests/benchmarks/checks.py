@@ -218,9 +218,10 @@ async def run(settings: Settings, sizes: Sizes, folder: Path) -> dict[str, Any]:
     lean = subprocess.Popen(  # noqa: ASYNC220 - started once
         [sys.executable, "-m", "tests.benchmarks.checks", "--bare", settings.redis_url, str(port)]
     )
-    ours = ServiceProcess("entitlements", environment(settings, 0) | more | {"ADDONFLOW_HTTP_PORT": str(free_port())})
+    ours_port = free_port()
+    ours = ServiceProcess("entitlements", environment(settings, ours_port) | more)
+    ours.port = ours_port
     try:
-        ours.port = int(ours._environment["ADDONFLOW_HTTP_PORT"])
         ours.start().until_ready()
         await asyncio.to_thread(until, lambda: _listens(port), "the bare application", _READY_SECONDS)
         return await measure((Target(port, token), Target(ours.port, token)), sizes)

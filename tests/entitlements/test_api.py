@@ -1,6 +1,7 @@
 """The doors of entitlements, over a real store."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from itertools import count
@@ -273,3 +274,15 @@ async def test_staff_are_no_members(service: Opened) -> None:
     """A token of staff opens no member's door."""
     reply = await service.post_as_staff(COMMANDS, BUY)
     assert (reply.status_code, reply.json()["reason"]) == (403, "not_permitted")
+
+
+async def test_a_member_and_staff_may_choose_one_id(service: Opened) -> None:
+    """A purchase and an activation under the same id are two commands, and what they sell are two subscriptions."""
+    await service.post(COMMANDS, BUY, key="same")
+    await service.tell(account(revision=2, sales_managed=True))
+    await service.post(COMMANDS, {"type": "RequestQuote", "add_on": "aircall_ai"}, key="quote")
+    price = {"amount_minor": 900, "currency": "USD"}
+    order = {"type": "ActivateAddOn", "add_on": "aircall_ai", "unit_price": price, "reason": "agreed"}
+    assert (await service.post_as_staff(STAFF, order, key="same")).status_code == 200
+    sold = [json.loads(each.value) for each in await service.said() if b"subscription_id" in each.value]
+    assert len({each["subscription_id"] for each in sold}) == len(sold) == 2

@@ -138,6 +138,17 @@ async def test_who_comes_again_is_not_told_what_they_have(served: Served) -> Non
         assert await stream.accesses() == ["active", "none", "none"]
 
 
+async def test_who_comes_again_is_told_of_a_return_to_what_they_had(served: Served) -> None:
+    """Only the first event may be what the caller has: what was left and is back is a change like any other."""
+    async with streamed(served) as stream:
+        last = (await stream.event())["id"]
+    async with streamed(served, **{"Last-Event-ID": last}) as stream:
+        await served.tell(trial("owner"))
+        assert (await stream.accesses())[0] == "trial"
+        served.advance(days=15)
+        assert (await stream.accesses())[0] == "none"
+
+
 async def test_who_comes_again_late_is_told_at_once(served: Served) -> None:
     """What changed between two streams is the first event of the second, also what changed by time alone."""
     await served.tell(trial("owner"))

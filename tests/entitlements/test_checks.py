@@ -112,6 +112,8 @@ def test_what_the_catalog_no_longer_sells_may_be_used() -> None:
     fewer = CATALOG.model_copy(update={"add_ons": {name: CATALOG.add_ons[name] for name in ("aircall_ai",)}})
     shown = checks.entitlements_of(state_of(subscribed()), fewer, 7, NOW)
     assert [(each.add_on, each.entitled) for each in shown.entitlements] == [("aircall_ai", False), (ADD_ON, True)]
+    bought = checks.entitlement_of(state_of(subscribed()), fewer, ADD_ON, 7, NOW)
+    assert bought == shown.entitlements[1]
     refused = checks.entitlement_of(state_of(acme()), fewer, ADD_ON, 7, NOW)
     assert isinstance(refused, Rejected)
     assert refused.reason is Reason.ADD_ON_UNKNOWN

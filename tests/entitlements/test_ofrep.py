@@ -184,8 +184,9 @@ async def test_a_body_that_cannot_be_read_is_400(served: Served, path: str, body
 
 
 async def test_a_body_of_another_type_is_400(served: Served) -> None:
-    """A form is not parsed as JSON, whatever is in it."""
-    reply = await served.client.post(ONE, data={"context": "acme"}, headers=PRODUCT)
+    """What is not said to be JSON is not parsed as such, whatever is in it."""
+    headers = PRODUCT | {"Content-Type": "text/plain"}
+    reply = await served.client.post(ONE, content=b'{"context": {"account_id": "acme"}}', headers=headers)
     assert (reply.status_code, reply.json()["errorCode"]) == (400, "PARSE_ERROR")
 
 

@@ -36,7 +36,7 @@ schemas: $(READY) ## Generate the JSON Schemas and the AsyncAPI and OpenAPI docu
 	$(BIN)/python -m deploy.asyncapi
 	$(BIN)/python -m deploy.openapi
 
-up: $(READY) ## Keep embedded servers and the three services running
+up: $(READY) ## Keep embedded servers, the services and the dashboard running
 	$(BIN)/addonflow up $(ARGS)
 
 # The newest versions: make lock LOCK_OPTIONS=--upgrade

@@ -30,7 +30,7 @@ def sum_of(preview: Preview, formats: Formats) -> Sum:
     today, seats = preview.today, preview.licenses
     billed, in_cycle = today.days.billed, today.days.in_cycle
     number = formats.number
-    period = f"{formats.short_day(today.period.from_)} up to, not including, {formats.short_day(today.period.to)}"
+    period = formats.period(today.period.from_, today.period.to)
     unit = formats.money(preview.unit_price)
     steps = (
         Step("Price of a seat", unit, f"per {per(preview.frequency)}, price list {preview.price_version}"),

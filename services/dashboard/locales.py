@@ -1,6 +1,6 @@
 """How a reader's own locale writes amounts and dates; the words around them are English."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 
@@ -45,6 +45,10 @@ class Formats:
     def short_day(self, when: date) -> str:
         """Write a day in few letters."""
         return format_date(when, "medium", locale=self.locale)
+
+    def period(self, begin: date, end: date) -> str:
+        """Write the days from `begin` up to, not including, `end`, by the first and the last of them."""
+        return f"{self.short_day(begin)} – {self.short_day(max(begin, end - timedelta(days=1)))}"
 
     def instant(self, when: date | datetime) -> str:
         """Write an instant, in UTC and saying so; of a day, the day."""

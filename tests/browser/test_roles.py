@@ -24,16 +24,19 @@ def buy(page: Page, name: str = "Analytics+") -> None:
 
 def test_an_owner_buys_step_by_step(site: Site) -> None:
     """An Owner sees the price figure by figure, confirms that purchases are final, and has the add-on at once."""
-    page = site.enter(site.account(), "olivia")
-    account = page.get_by_text(re.compile("acct-")).first.inner_text().rpartition(" ")[2]
+    account = site.account()
+    page = site.enter(account, "olivia")
 
     page.locator("main").get_by_role("link", name="Subscribe now Analytics+").click()
     expect(page.locator(".steps [aria-current=step]")).to_contain_text("Price")
     expect(page.locator(".sum")).to_contain_text("$17.95")
     expect(page.locator(".sum")).to_contain_text("5 standard + 2 additional")
     expect(page.get_by_text("Purchases are final.")).to_be_visible()
+    amount = page.locator(".sum tfoot td").inner_text()
     page.get_by_role("link", name="Continue").click()
     expect(page.locator(".steps [aria-current=step]")).to_contain_text("Confirm")
+    expect(page.get_by_text("This price is promised to you until")).to_be_visible()
+    expect(page.get_by_role("button", name=f"Buy for {amount}")).to_be_visible()
     page.get_by_role("checkbox").check()
     page.get_by_role("button", name=re.compile("^Buy")).click()
 
@@ -43,6 +46,8 @@ def test_an_owner_buys_step_by_step(site: Site) -> None:
     [bought] = site.log(account, AddOnPurchased)
     assert isinstance(bought, AddOnPurchased)
     assert (bought.purchased_by.user_id, bought.origin) == ("olivia", "self_service")
+    page.goto(f"{site.url}/invoices")
+    expect(page.get_by_role("list", name="Invoices, newest first")).to_contain_text(amount)
 
 
 def test_a_purchase_must_be_confirmed(site: Site) -> None:
@@ -150,7 +155,9 @@ def test_an_owner_sees_what_the_team_asks_for(site: Site) -> None:
     expect(asker.get_by_role("heading", name="Your Owners are told")).to_be_visible()
 
     wish = owner.get_by_role("region", name="Analytics+")
-    expect(wish).to_be_visible()
+    expect(wish).to_contain_text("1 supervisor")
+    expect(wish.get_by_role("blockquote")).to_have_text("Call times per team")
+    expect(wish).to_contain_text("Sam")
     expect(wish.get_by_role("link", name="Buy Analytics+")).to_be_visible()
     wish.get_by_role("link", name="Snooze").click()
     owner.get_by_label("Until").fill("2027-01-31")
@@ -173,7 +180,8 @@ def test_an_owner_reads_invoices(site: Site) -> None:
     expect(page.locator(".equation")).to_contain_text("$17.95 × 7")
     expect(page.get_by_role("link", name="PDF")).to_be_visible()
     document = page.request.get(site.url + (page.get_by_role("link", name="PDF").get_attribute("href") or ""))
-    assert document.headers["content-type"] in {"application/pdf", "text/html; charset=utf-8"}
+    assert document.headers["content-type"] == "application/pdf"
+    assert document.body().startswith(b"%PDF-")
 
 
 def test_a_page_follows_what_others_do(site: Site) -> None:

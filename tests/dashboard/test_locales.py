@@ -62,6 +62,11 @@ def test_an_amount_keeps_all_its_digits(currency: str) -> None:
     assert len(written.rpartition(".")[2]) == digits if digits else "." not in written
 
 
+def test_a_period_is_written_by_its_first_and_last_day() -> None:
+    """The end of a period is not in it, and is not shown as if it were."""
+    assert formats_for("en-GB").period(date(2026, 9, 30), date(2026, 10, 20)) == "30 Sept 2026 – 19 Oct 2026"
+
+
 def test_days_and_instants() -> None:
     """A day has no zone; an instant says that it is in UTC."""
     formats = formats_for("en-GB")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ def test_the_demo_succeeds_in_time(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "30 outcomes are as stated" in done.stdout
+    assert "make up" in done.stdout.splitlines()[-1]
     assert "17.95 USD x 7 seats x " in done.stdout
     assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
@@ -79,6 +81,7 @@ class Up:
     process: "subprocess.Popen[str]"
     kafka: int
     redis: int
+    page: int
     log: Path
 
     def invoke(self, *words: str) -> Result:
@@ -89,6 +92,11 @@ class Up:
             "ADDONFLOW_PARTITIONS": "3",
         }
         return CliRunner().invoke(app, words, env=variables)
+
+    def sign_in(self) -> str:
+        """Return the page that asks who it is."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.page}/sign-in", timeout=10) as page:
+            return str(page.read().decode())
 
     def until_facts_are_read(self) -> None:
         """Wait until the services have taken everything."""
@@ -104,10 +112,11 @@ class Up:
 @contextmanager
 def up(folder: Path) -> Iterator[Up]:
     """Run `addonflow up` on a folder and free ports until it says that it is up; killed at the end if still there."""
-    kafka, redis = free_ports(2)
+    kafka, redis, page = free_ports(3)
     # Three ports in a row are not free together by promise, but nearly always below those given out by the kernel.
     http = next(port for port in range(20_000 + os.getpid() % 5_000, 32_000, 3) if not _listening(port))
-    ports = ("--kafka-port", str(kafka), "--redis-port", str(redis), "--http-port", str(http))
+    chosen = {"kafka": kafka, "redis": redis, "http": http, "dashboard": page}
+    ports = [word for name, port in chosen.items() for word in (f"--{name}-port", str(port))]
     log = folder.with_suffix(".log")
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -126,7 +135,7 @@ def up(folder: Path) -> Iterator[Up]:
             why_not=log.read_text,
         )
         assert process.poll() is None, log.read_text()
-        yield Up(process, kafka, redis, log)
+        yield Up(process, kafka, redis, page, log)
     finally:
         if process.poll() is None:
             process.kill()
@@ -148,6 +157,8 @@ def test_up_keeps_its_state_across_restarts(tmp_path: Path) -> None:
     with up(folder) as first:
         assert f"127.0.0.1:{first.kafka}" in first.log.read_text()
         assert f"redis://127.0.0.1:{first.redis}/0" in first.log.read_text()
+        assert f"http://127.0.0.1:{first.page}" in first.log.read_text()
+        until("Cedar is introduced", lambda: "Cedar Support" in first.sign_in(), 30)
         assert first.invoke("send", "--file", str(lines)).exit_code == 0
         first.until_facts_are_read()
         doctor = first.invoke("doctor")
@@ -157,7 +168,7 @@ def test_up_keeps_its_state_across_restarts(tmp_path: Path) -> None:
         billed = first.invoke("watch", "--from-start", "--topic", "billing", "--json", "--until-idle", "2").stdout
         assert json.loads(billed.splitlines()[0])["data"]["invoice_number"] == "acme-000001"
         processes = descendants(first.process.pid)
-        assert len(processes) >= 5
+        assert len(processes) >= 6
         first.process.send_signal(signal.SIGTERM)
         assert first.process.wait(30) == 0, first.log.read_text()
         assert not [pid for pid in processes if Path(f"/proc/{pid}").exists()]
@@ -185,12 +196,13 @@ def test_two_on_one_folder_are_refused(tmp_path: Path) -> None:
     """A folder in use is refused in one line, before a second Valkey could write to the same files."""
     folder = tmp_path / "state"
     with up(folder):
-        kafka, redis, http = free_ports(3)
+        kafka, redis, http, page = free_ports(4)
         done = subprocess.run(
             command(
                 "up",
                 *("--data", str(folder), "--kafka-port", str(kafka)),
                 *("--redis-port", str(redis), "--http-port", str(min(http, 65_000))),
+                *("--dashboard-port", str(page)),
             ),
             cwd=ROOT,
             env=ENVIRONMENT,

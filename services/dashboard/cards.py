@@ -1,6 +1,6 @@
 """What the Plan tab shows of an add-on: its state, its price, what is open to the member, and why the rest is not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -82,9 +82,9 @@ def days_left(until: date | datetime, now: datetime) -> int:
     return max(0, -((now - until) // _ONE_DAY))
 
 
-def card_of(add_on: ShownAddOn, formats: Formats, now: datetime, entry_point: str = "plan_tab") -> Card:
-    """Return what the card of an add-on shows at `now`."""
-    state, tone = _state(add_on, formats, now)
+def card_of(add_on: ShownAddOn, formats: Formats, now: datetime, left: int | None = None) -> Card:
+    """Return what the card of an add-on shows at `now`; `left` are a trial's days, where they are known."""
+    state, tone = _state(add_on, formats, now, left)
     price = add_on.price if add_on.access != "active" else None
     note = None
     if price is not None:
@@ -98,7 +98,7 @@ def card_of(add_on: ShownAddOn, formats: Formats, now: datetime, entry_point: st
         tone=tone,
         price=f"{formats.money(price.unit_price)} per seat and {per(price.frequency)}" if price else None,
         price_note=note,
-        links=tuple(link_of(add_on, each.action, entry_point) for each in add_on.actions if _offered(each)),
+        links=tuple(link_of(add_on, each.action, "plan_tab") for each in add_on.actions if _offered(each)),
         closed=() if add_on.access == "active" else closed_of(add_on.actions),
         waiting_requests=add_on.requests_open or 0,
     )
@@ -132,14 +132,15 @@ def whom(ask: str | None, message: str) -> str | None:
     return None if "ask an owner" in said or "ask one of" in said or "account manager" in said else ASK[ask]
 
 
-def _state(add_on: ShownAddOn, formats: Formats, now: datetime) -> tuple[str, str]:
+def _state(add_on: ShownAddOn, formats: Formats, now: datetime, left: int | None) -> tuple[str, str]:
     match add_on.access:
         case "active":
             return (f"Active until {formats.day(add_on.until)}" if add_on.until else "Active"), "ready"
         case "granted":
             return (f"Free until {formats.day(add_on.until)}" if add_on.until else "Free of charge"), "ready"
         case "trial":
-            left = days_left(add_on.until, now) if add_on.until else 0
+            if left is None:
+                left = days_left(add_on.until, now) if add_on.until else 0
             return f"Trial · {_days(left, formats)} left", "trial"
     if add_on.quote_pending:
         return "Quote requested", "waiting"
@@ -150,16 +151,16 @@ def _days(count: int, formats: Formats) -> str:
     return f"{formats.number(count)} {'day' if count == 1 else 'days'}"
 
 
-def banners_of(shown: AddOns, formats: Formats, now: datetime) -> tuple[Banner, ...]:
-    """Return the banners of the trials that run, the first to end first."""
-    running = [each for each in shown.add_ons if each.access == "trial" and each.until]
+def banners_of(shown: AddOns, formats: Formats, now: datetime, left: Mapping[str, int]) -> tuple[Banner, ...]:
+    """Return the banners of the trials that run, the first to end first; `left` as for a card, by add-on."""
     banners = []
-    for each in running:
-        if each.until is None:
+    for each in shown.add_ons:
+        if each.access != "trial" or each.until is None:
             continue
         way = next((name for name in ("subscribe_now", "request_quote", "request_feature") if each.opens(name)), None)
         link = link_of(each, way, "trial") if way else None
-        banners.append(Banner(each.add_on, each.name, days_left(each.until, now), formats.instant(each.until), link))
+        days = left.get(each.add_on, days_left(each.until, now))
+        banners.append(Banner(each.add_on, each.name, days, formats.instant(each.until), link))
     return tuple(sorted(banners, key=lambda banner: banner.days_left))
 
 

@@ -38,6 +38,7 @@ def test_staff_activate_modify_and_cancel(site: Site) -> None:
     assert (bought.by.staff_id, bought.by.reason) == ("mara.staff", "as agreed on the phone")
 
     page.get_by_role("link", name="Back to the account").click()
+    expect(page.get_by_role("region", name="Analytics+")).to_contain_text("may be used: active")
     page.get_by_role("link", name="Modify").click()
     page.get_by_label("Standard licenses").fill("9")
     page.get_by_label("Why").fill("two more teams")

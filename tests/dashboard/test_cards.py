@@ -78,8 +78,17 @@ def test_banners_are_of_running_trials_and_lead_on() -> None:
     """A running trial has a banner that leads into the purchase, told that it began at the trial."""
     trial = add_on(action("subscribe_now"), access="trial", until=NOW + timedelta(days=2))
     shown = AddOns(account_id="acme", user_id="olga", role="owner", add_ons=(add_on(), trial))
-    [banner] = banners_of(shown, EN, NOW)
+    [banner] = banners_of(shown, EN, NOW, {})
     assert (banner.days_left, banner.link and banner.link.href) == (2, "/subscribe/analytics_plus?from=trial")
+
+
+def test_days_that_entitlements_counts_go_first() -> None:
+    """Where entitlements says how many days are left, its time counts: it may be a rehearsal's."""
+    trial = add_on(access="trial", until=NOW + timedelta(days=2))
+    shown = AddOns(account_id="acme", user_id="olga", role="owner", add_ons=(trial,))
+    [banner] = banners_of(shown, EN, NOW, {"analytics_plus": 9})
+    assert banner.days_left == 9
+    assert card_of(trial, EN, NOW, 9).state == "Trial · 9 days left"
 
 
 def test_the_sidebar_offers_what_is_missing_and_possible() -> None:

@@ -17,13 +17,14 @@ from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import HTMLResponse, Response
+from pydantic import TypeAdapter
 
 from contracts import topics
 from contracts.backoffice import IssueCredit
 from contracts.catalog import Catalog
 from contracts.payload import AccountId, AddOnId
 from contracts.promises import PromiseKeys
-from contracts.results import CommandRejected, CreditAccepted, CreditRejected, Reason
+from contracts.results import CreditAccepted, CreditRejected, Reason
 from services.billing import documents, queries
 from services.billing.account import BillingAccount, InvoiceRow, invoice_row, number_of
 from services.billing.charges import Charging
@@ -46,6 +47,7 @@ IdempotencyKey = Annotated[
     ),
 ]
 InvoiceNumber = Annotated[str, Query(min_length=1, max_length=200, description="a number as an invoice has it")]
+_ANSWERS: TypeAdapter[CreditAccepted | CreditRejected] = TypeAdapter(CreditAccepted | CreditRejected)
 _CREDIT = CommandBody(IssueCredit, said=frozenset({"account_id", "staff_id"}))
 _PDFS_AT_ONCE = 2  # they take the CPU from what bills
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]")
@@ -193,11 +195,10 @@ def _add_charging(router: APIRouter, door: Door[BillingAccount], invoices: Invoi
         """Give back an amount of an invoice; who acts is the token's subject."""
         staff_only(who)
         asked = await _CREDIT.read(request, account_id=account_id, staff_id=who.subject)
-        answer = await door.ask(topics.BACKOFFICE, asked, idempotency_key)
-        if isinstance(answer, CommandRejected | CreditRejected):
+        answer = await door.ask(topics.BACKOFFICE, asked, idempotency_key, _ANSWERS)
+        if isinstance(answer, CreditRejected):
             raise refused(answer.reason, answer.message, command_id=answer.command_id)
-        # As stored, an acceptance does not say whose it is; billing answers nothing but credits.
-        return CreditAccepted.model_validate(answer.model_dump())
+        return answer
 
 
 def _is_known(state: State[BillingAccount]) -> bool:

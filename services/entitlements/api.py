@@ -7,14 +7,15 @@ POST /v1/accounts/{account_id}/back-office/commands   staff's, likewise
 Beside them those of checks (`checking.py`) and of OpenFeature (`ofrep.py`).
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request
+from pydantic import TypeAdapter
 
 from contracts import topics
 from contracts.backoffice import IssueCredit
 from contracts.payload import AccountId
-from contracts.results import CommandAccepted
+from contracts.results import CommandAccepted, CommandRejected
 from services.entitlements.account import Entitlements
 from services.entitlements.checking import check_doors
 from services.entitlements.domain import EntitlementsDecider
@@ -34,6 +35,7 @@ IdempotencyKey = Annotated[
         description="The command's id: the same key and request have one effect and one answer, however often sent.",
     ),
 ]
+_ANSWERS: TypeAdapter[CommandAccepted | CommandRejected] = TypeAdapter(CommandAccepted | CommandRejected)
 _COMMANDS = CommandBody(*topics.COMMANDS.payloads, said=frozenset({"account_id", "user_id"}))
 _STAFF_COMMANDS = CommandBody(
     *(payload for payload in topics.BACKOFFICE.payloads if payload is not IssueCredit),
@@ -67,7 +69,7 @@ def doors(door: Door[Entitlements]) -> APIRouter:
         """Decide a member's command now; its events reach Kafka in the order they were decided."""
         own_account(account_id, who)
         asked = await _COMMANDS.read(request, account_id=account_id, user_id=who.subject)
-        return _accepted(await door.ask(topics.COMMANDS, asked, idempotency_key))
+        return _accepted(await door.ask(topics.COMMANDS, asked, idempotency_key, _ANSWERS))
 
     @router.post(
         "/back-office/commands", responses=responses(400, 415, *REFUSALS), openapi_extra=_STAFF_COMMANDS.described()
@@ -78,13 +80,13 @@ def doors(door: Door[Entitlements]) -> APIRouter:
         """Decide a command of the vendor's staff now; who acts is the token's subject."""
         staff_only(who)
         asked = await _STAFF_COMMANDS.read(request, account_id=account_id, staff_id=who.subject)
-        return _accepted(await door.ask(topics.BACKOFFICE, asked, idempotency_key))
+        return _accepted(await door.ask(topics.BACKOFFICE, asked, idempotency_key, _ANSWERS))
 
     router.routes[:0] = check_doors(door, catalog).routes + flag_doors(door, catalog).routes  # asked most, found first
     return router
 
 
-def _accepted(answer: Any) -> CommandAccepted:
+def _accepted(answer: CommandAccepted | CommandRejected) -> CommandAccepted:
     """Return an acceptance; raise the problem that a refusal is."""
     if isinstance(answer, CommandAccepted):
         return answer

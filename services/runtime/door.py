@@ -17,7 +17,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
-from typing import Generic, NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from fastapi import Request
 from pydantic import TypeAdapter
@@ -39,7 +39,8 @@ from services.runtime.store import Loaded, Store, Wanted
 from services.runtime.unit_of_work import read_document, read_row
 
 _KEPT_DOCUMENTS_MAX = 4_096
-_ANSWER: TypeAdapter[CommandResult] = TypeAdapter(CommandResult)
+
+A = TypeVar("A", bound=CommandResult)
 
 
 class Seen(NamedTuple, Generic[D]):
@@ -102,8 +103,11 @@ class Door(Generic[D]):
         await self.clock.refresh()
         return self.clock.now()
 
-    async def ask(self, topic: Topic, command: Payload, command_id: str) -> CommandResult:
-        """Have a command of `topic` decided now, and return its one answer. Cost: three calls to Redis."""
+    async def ask(self, topic: Topic, command: Payload, command_id: str, answers: TypeAdapter[A]) -> A:
+        """Have a command of `topic` decided now, and return its one answer, read as `answers`.
+
+        Cost: three calls to Redis.
+        """
         digest = digest_of(command)
         shard = shard_of(command.account_id, self.settings.partitions)
         delivery = Delivery.of_request(command, topic, command_id, digest)
@@ -113,7 +117,7 @@ class Door(Generic[D]):
         if stored is None:
             detail = "The command could not be decided, and had no effect: the service's log says more."
             raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, HttpReason.INTERNAL, detail)
-        answer = _ANSWER.validate_json(stored)
+        answer = answers.validate_json(stored)
         if not _answers(answer, command, digest):
             detail = "This idempotency key was used for another request: choose a new one for a new request."
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, HttpReason.IDEMPOTENCY_KEY_REUSED, detail)

@@ -6,20 +6,20 @@ boundaries strictly increase, every day belongs to exactly one cycle, and findin
 anchor is.
 
 Cycles are dates, not instants: daylight saving and zones move the instants of a boundary, never the days in a cycle.
+A zone that was known when it was agreed on, and that zone data has lost since, counts as UTC.
 """
 
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from contracts.accounts import BillingFrequency
+from contracts.payload import zone_of
 
 _MONTHS = {BillingFrequency.MONTHLY: 1, BillingFrequency.ANNUAL: 12}
 
-# zoneinfo keeps eight zones and re-reads the others from disk; an account's zone must not cost a file per message.
-_zone = lru_cache(maxsize=1_024)(ZoneInfo)
+_UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def cycle_containing(anchor: date, frequency: BillingFrequency, day: date) -> Cy
 
 def local_date(instant: datetime, timezone: str) -> date:
     """Return the calendar date that people in `timezone` (an IANA name) have at an aware instant."""
-    return instant.astimezone(_zone(timezone)).date()
+    return instant.astimezone(zone_of(timezone) or _UTC).date()
 
 
 def local_midnight(day: date, timezone: str) -> datetime:
@@ -79,4 +79,4 @@ def local_midnight(day: date, timezone: str) -> datetime:
 
 def local_instant(day: date, at: time, timezone: str) -> datetime:
     """Return the UTC instant of a wall-clock time in `timezone`: the first of two, or the next where there is none."""
-    return datetime.combine(day, at, _zone(timezone)).astimezone(UTC)
+    return datetime.combine(day, at, zone_of(timezone) or _UTC).astimezone(UTC)

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 from contracts.accounts import Licenses
 from contracts.backoffice import Staff
 from contracts.money import Money
-from contracts.payload import AddOnId, CurrencyCode, Instant, Payload, TimeZoneName, Value
+from contracts.payload import AddOnId, CurrencyCode, Instant, Payload, Value
 
 BASE_PLAN = "base_plan"
 """What stands for the add-on and the subscription in the line of an account's base plan."""
@@ -67,7 +67,7 @@ class InvoiceLine(Value):
     share: Share
     price_version: str
     rule: ProrationRule
-    timezone: TimeZoneName
+    timezone: Annotated[str, Field(max_length=64, description="IANA time zone name.")]
     amount: Money
     credits: Annotated[str, Field(description="number of the invoice that is credited")] | None = None
 

@@ -13,14 +13,21 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 _ZONES_OF_THE_MACHINE = frozenset({"localtime", "posixrules", "Factory"})
 
 
+# zoneinfo keeps eight zones and re-reads the others from disk; an account's zone must not cost a file per message.
 @lru_cache(maxsize=1_024)
-def _known_zone(name: str) -> str:
-    if name in _ZONES_OF_THE_MACHINE:
-        raise ValueError(f"{name!r} is not an IANA time zone: it is another one on each machine")
+def zone_of(name: str) -> ZoneInfo | None:
+    """Return the IANA time zone of that name; None where this machine's zone data has none, or none any more."""
+    if name in _ZONES_OF_THE_MACHINE:  # they are others on each machine
+        return None
     try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"{name!r} is not an IANA time zone") from error
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def _known_zone(name: str) -> str:
+    if zone_of(name) is None:
+        raise ValueError(f"{name!r} is not an IANA time zone")
     return name
 
 

@@ -239,6 +239,12 @@ def _with_subscription(account: BillingAccount, add_on: str, subscription: Activ
     return _changed(account, subscriptions={**account.subscriptions, add_on: subscription})
 
 
+def retimed(account: BillingAccount) -> BillingAccount:
+    """Set the timer to where it belongs by the zone data of today: that may have moved, or lost, a zone since."""
+    timed = _changed(account)
+    return account if timed.timers == account.timers else timed
+
+
 def _changed(account: BillingAccount, **changes: Any) -> BillingAccount:
     """Change fields, and set the timer to the earliest charge that is due."""
     changed = account.model_copy(update=changes)

@@ -14,7 +14,7 @@ from contracts.accounts import AccountUpdated, BasePlan, Billing, Licenses
 from contracts.cycles import cycle_containing, local_date, local_midnight
 from contracts.events import Terms
 from contracts.invoices import InvoiceIssued, InvoiceLine
-from contracts.payload import TimeZoneName, Value
+from contracts.payload import Value
 from services.billing.schedule import PERIODS_KEPT, ActiveSubscription, PaidPeriod
 
 Subscriptions = Collection[ActiveSubscription]
@@ -28,7 +28,7 @@ class BaseSchedule(Value):
 
     revision: int
     billing: Billing
-    timezone: TimeZoneName
+    timezone: str
     plan: BasePlan | None = None
     paid_until: date | None = None
     periods: tuple[PaidPeriod, ...] = ()

@@ -27,7 +27,7 @@ from contracts.invoices import (
     Period,
     ProrationRule,
 )
-from services.billing.account import RENEWAL, BillingAccount, issue, issue_each, with_invoice
+from services.billing.account import RENEWAL, BillingAccount, issue, issue_each, retimed, with_invoice
 from services.billing.proration import amount, days_in_words, seats_in_words, share_between
 from services.billing.schedule import ActiveSubscription
 
@@ -62,6 +62,7 @@ class Charging:
         Cost: the cycles that were missed.
         """
         issued: tuple[InvoiceIssued, ...] = ()
+        account = retimed(account)
         while RENEWAL in account.timers and account.timers[RENEWAL] <= instant:
             begun = self.renewals(account)
             issued += begun

@@ -110,19 +110,12 @@ class BillingDecider:
 
     def evolve(self, state: Known, message: Message) -> Known:
         """Remember a fact or an event; count and keep an invoice."""
-        document = state.document
-        match message:
-            case AccountUpdated() | MemberUpdated():
-                return _with_fact(state, message)
-            case AddOnPurchased():
-                return state._replace(document=account.with_purchase(document, message))
-            case SubscriptionModified():
-                return state._replace(document=account.with_change(document, message))
-            case SubscriptionCanceled():
-                return state._replace(document=account.with_end(document, message))
-            case InvoiceIssued():
-                return _with_rows(state, message)._replace(document=account.with_invoice(document, message))
-        return state
+        if isinstance(message, AccountUpdated | MemberUpdated):
+            return _with_fact(state, message)
+        if isinstance(message, InvoiceIssued):
+            return _with_rows(state, message)._replace(document=account.with_invoice(state.document, message))
+        document = _with_change(state.document, message)
+        return state if document is state.document else state._replace(document=document)
 
     def _decide_event(
         self, state: Known, event: AddOnPurchased | SubscriptionModified | SubscriptionCanceled, now: datetime
@@ -151,12 +144,13 @@ class BillingDecider:
         return Accepted((*missed, charging.purchase(document, event)))
 
     def _decide_renewal(self, state: Known, timer: TimerDue, now: datetime) -> Decision:
-        due = state.document.timers.get(RENEWAL)
+        document = account.retimed(state.document)
+        due = document.timers.get(RENEWAL)
         if due is None:
             return Ignored("nothing is to be renewed")
         if due > timer.due:
             return Accepted()  # charged meanwhile: to ignore it would remove the timer of the next cycle
-        return Accepted(self._charging(timer.account_id, now).renewals(state.document))
+        return Accepted(self._charging(timer.account_id, now).renewals(document))
 
     def _decide_change(self, state: Known, event: SubscriptionModified, now: datetime) -> Decision:
         found = state.document.subscription(event.subscription_id)
@@ -201,6 +195,19 @@ def _with_fact(state: Known, fact: AccountUpdated | MemberUpdated) -> Known:
     if isinstance(fact, MemberUpdated):
         return directory.with_member(state, fact)
     return state._replace(document=account.with_account(state.document, fact))
+
+
+def _with_change(document: BillingAccount, message: Message) -> BillingAccount:
+    match message:
+        case AddOnPurchased():
+            return account.with_purchase(document, message)
+        case SubscriptionModified():
+            return account.with_change(document, message)
+        case SubscriptionCanceled():
+            return account.with_end(document, message)
+        case TimerDue():
+            return account.retimed(document)
+    return document
 
 
 def _with_rows(state: Known, invoice: InvoiceIssued) -> Known:

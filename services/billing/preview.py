@@ -19,7 +19,7 @@ from contracts.identity import Role
 from contracts.invoices import BilledDays, InvoiceKind, InvoiceLine, Period, ProrationRule, Share
 from contracts.money import Money
 from contracts.offers import AccountFacts, QuoteCause, offer_to, terms_of
-from contracts.payload import AccountId, AddOnId
+from contracts.payload import AccountId, AddOnId, zone_of
 from contracts.promises import PricePromise, PromiseKeys
 from contracts.results import Ask, Reason
 from services.billing.account import RENEWAL, BillingAccount, with_invoice, with_purchase
@@ -109,6 +109,9 @@ class Previewing:
         if isinstance(offer, QuoteCause):
             sentence = f"{add_on.name} has no list price for your account: request a quote from your account manager."
             return Rejected(Reason.QUOTE_REQUIRED, sentence, ask=Ask.ACCOUNT_MANAGER)
+        if zone_of(facts.timezone) is None:
+            sentence = f"Your account's time zone, {facts.timezone}, is not known any more: correct it first."
+            return Rejected(Reason.CHANGE_NOT_ALLOWED, sentence)
         return terms_of(facts, offer)
 
     def _shown(self, document: BillingAccount, bought: AddOnPurchased) -> Preview:

@@ -27,6 +27,7 @@ from contracts.backoffice import (
     StaffCommand,
 )
 from contracts.catalog import AddOn, Catalog
+from contracts.cycles import local_date
 from contracts.events import (
     AddOnGranted,
     AddOnPurchased,
@@ -38,11 +39,11 @@ from contracts.events import (
 )
 from contracts.identity import derive_id
 from contracts.offers import AccountFacts
-from contracts.payload import Payload
+from contracts.payload import Payload, zone_of
 from contracts.results import Reason
 from services.entitlements.account import UNTOUCHED, Known, add_on_of, ending_trial, trial_ended
 from services.entitlements.offers import QUOTED, terms_wanted
-from services.entitlements.schedule import AddOnState, Subscription, day_in, is_lost, notice_at
+from services.entitlements.schedule import AddOnState, Subscription, notice_at
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Rejected
 
 _A_YEAR: Final = timedelta(days=366)
@@ -65,7 +66,7 @@ class _Case:
 
     @property
     def today(self) -> date:
-        return day_in(self.account.timezone, self.now)
+        return local_date(self.now, self.account.timezone)
 
     @property
     def is_purchased(self) -> bool:
@@ -97,7 +98,7 @@ def _case(
     add_on = catalog.add_ons.get(add_on_id)
     if add_on is None and isinstance(command, _OfAddOn):
         return Rejected(Reason.ADD_ON_UNKNOWN, "The catalog has no such add-on: look up its id.")
-    if isinstance(command, ActivateAddOn | _OfSubscription) and is_lost(account.timezone):
+    if isinstance(command, ActivateAddOn | _OfSubscription) and zone_of(account.timezone) is None:
         return _not_allowed(f"The account's time zone, {account.timezone}, is not known any more: have it corrected.")
     has = state.document.add_ons.get(add_on_id, UNTOUCHED)
     return _Case(state, account, add_on_id, add_on, has, cause, now)

@@ -11,12 +11,12 @@ from typing import Annotated, Final
 from pydantic import BaseModel, Field
 
 from contracts.catalog import Catalog
+from contracts.cycles import local_date
 from contracts.payload import AccountId, AddOnId
 from contracts.results import Reason
 from services.entitlements.account import UNTOUCHED, Known, Member, member_row
 from services.entitlements.policy import SENTENCES
 from services.entitlements.queries import Access, Held, held
-from services.entitlements.schedule import day_in
 from services.runtime.decision import Rejected
 
 _DAY: Final = timedelta(days=1)
@@ -89,7 +89,7 @@ def _held(state: Known, add_on: str, now: datetime) -> Held:
     has, account = state.document.add_ons.get(add_on, UNTOUCHED), state.document.account
     if has is UNTOUCHED or account is None:
         return _NOTHING
-    return held(has, day_in(account.timezone, now), now)
+    return held(has, local_date(now, account.timezone), now)
 
 
 def _shown(add_on: str, has: Held, version: int, now: datetime) -> Entitlement:

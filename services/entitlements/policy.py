@@ -15,14 +15,16 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from contracts.catalog import AddOn, Catalog, ListPrice
+from contracts.cycles import local_date
 from contracts.events import Terms
 from contracts.identity import Role
 from contracts.money import Money
 from contracts.offers import AccountFacts, Offer, QuoteCause, full_price, offer_to, terms_of
+from contracts.payload import zone_of
 from contracts.promises import PricePromise
 from contracts.results import Action, Ask, Reason
 from services.entitlements import promised
-from services.entitlements.schedule import AddOnState, day_in, is_lost
+from services.entitlements.schedule import AddOnState
 
 _MAY: Final[Mapping[str, frozenset[Action]]] = MappingProxyType(
     {
@@ -74,7 +76,7 @@ class Situation:
     @cached_property
     def today(self) -> date:
         """The account's local date; the account must be known."""
-        return day_in(self.known_account.timezone, self.now)
+        return local_date(self.now, self.known_account.timezone)
 
     @property
     def is_purchased(self) -> bool:
@@ -156,21 +158,19 @@ def _purchase_refusal(situation: Situation, expected: Money | None, promise: Pro
     if isinstance(situation.offer, QuoteCause):
         return Reason.QUOTE_PENDING if situation.has.open_quote(situation.now) else Reason.QUOTE_REQUIRED
     account = situation.known_account
-    if is_lost(account.timezone):
+    if zone_of(account.timezone) is None:
         return Reason.CHANGE_NOT_ALLOWED  # a purchase is final, and its first day is the account's
     if not account.payment_method_on_file:
         return Reason.PAYMENT_METHOD_REQUIRED
     if promise is Reason.PROMISE_INVALID:
         return promise
-    changed = _broken(situation, promise) is not None
-    changed = changed or expected not in (None, full_price(situation.offer, account.licenses))
+    changed = _broken(situation, promise) or expected not in {None, full_price(situation.offer, account.licenses)}
     return Reason.PRICE_CHANGED if changed else None
 
 
 def _broken(situation: Situation, promise: Promised) -> PricePromise | None:
     """Return a promise that does not hold any more."""
-    kept = not isinstance(promise, PricePromise) or promised.is_kept(promise, *_now(situation))
-    return None if kept or not isinstance(promise, PricePromise) else promise
+    return promise if isinstance(promise, PricePromise) and not promised.is_kept(promise, *_now(situation)) else None
 
 
 def _now(situation: Situation) -> tuple[Terms, AddOnState, datetime]:

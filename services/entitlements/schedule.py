@@ -10,38 +10,12 @@ What stays true (`tests/entitlements/test_subscriptions.py`):
 """
 
 from datetime import date, datetime, timedelta
-from functools import lru_cache
-from typing import Final, NamedTuple
-
-from pydantic import TypeAdapter, ValidationError
+from typing import NamedTuple
 
 from contracts.catalog import AddOn, Catalog
 from contracts.cycles import cycle_containing, local_date, local_midnight
 from contracts.events import AddOnPurchased, Person, SubscriptionCanceled, SubscriptionModified, Terms
-from contracts.payload import TimeZoneName, Value
-
-_UTC: Final = "UTC"
-_KNOWN_ZONE: Final[TypeAdapter[str]] = TypeAdapter(TimeZoneName)
-
-
-@lru_cache(maxsize=1_024)
-def is_lost(timezone: str) -> bool:
-    """Whether this machine's zone data has no zone of that name, or none any more: it then counts as UTC."""
-    try:
-        _KNOWN_ZONE.validate_python(timezone)
-    except ValidationError:
-        return True
-    return False
-
-
-def zone_in_use(timezone: str) -> str:
-    """Return the zone by which days are counted where an account or its terms say `timezone`."""
-    return _UTC if is_lost(timezone) else timezone
-
-
-def day_in(timezone: str, now: datetime) -> date:
-    """Return the local date that counts in a zone, lost or not, at an aware instant."""
-    return local_date(now, zone_in_use(timezone))
+from contracts.payload import Value
 
 
 def notice_at(add_on: AddOn, ends_at: datetime, decided_at: datetime) -> datetime:
@@ -98,7 +72,7 @@ class Subscription(Value):
     def of(cls, event: AddOnPurchased, before: "Subscription | None" = None) -> "Subscription":
         """Begin a subscription on its first billed day; `before` is the add-on's last one."""
         day = event.effective_date
-        begins_at = local_midnight(day, zone_in_use(event.terms.timezone))
+        begins_at = local_midnight(day, event.terms.timezone)
         return cls(
             id=event.subscription_id,
             begins_on=day,
@@ -111,7 +85,7 @@ class Subscription(Value):
 
     def at(self, now: datetime) -> Present:
         """Return what holds at an instant: before the first day what will hold then."""
-        return self._on(day_in(self.terms.timezone, now), now)
+        return self._on(local_date(now, self.terms.timezone), now)
 
     def _on(self, today: date, now: datetime | None = None) -> Present:
         day = max(today, self.terms_from, self.licenses_from)
@@ -121,7 +95,7 @@ class Subscription(Value):
             return Present(self.terms, self.terms_from, day, self.next_terms, self.next_from)
         if now is not None:
             # A zone further west may not have reached the day yet on which its terms take over.
-            day = max(self.next_from, self.licenses_from, day_in(self.next_terms.timezone, now))
+            day = max(self.next_from, self.licenses_from, local_date(now, self.next_terms.timezone))
         return _present(self.next_terms, self.next_from, day)
 
     def modified(self, event: SubscriptionModified) -> "Subscription":
@@ -157,7 +131,7 @@ class Subscription(Value):
         It is the first day itself while that is ahead, so that nothing is used and nothing stays paid.
         """
         present = self.at(now)
-        lies_ahead = present.day == self.begins_on > day_in(self.terms.timezone, now)
+        lies_ahead = present.day == self.begins_on > local_date(now, self.terms.timezone)
         return self.begins_on if lies_ahead else present.next_from
 
     @property

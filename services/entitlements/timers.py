@@ -13,12 +13,13 @@ where the account could not buy at list price then, or has the add-on anyway, bo
 from datetime import datetime
 
 from contracts.catalog import Catalog, ListPrice
+from contracts.cycles import local_date
 from contracts.events import AddOnPurchased, TrialEndingSoon
 from contracts.identity import derive_id
 from contracts.offers import offer_to, terms_of
-from contracts.payload import Payload
+from contracts.payload import Payload, zone_of
 from services.entitlements.account import QUOTE_END, TRIAL_NOTICE, Known, quote_expired, trial_ended
-from services.entitlements.schedule import Trial, day_in, is_lost
+from services.entitlements.schedule import Trial
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, TimerDue
 
 
@@ -53,7 +54,7 @@ def _after_trial(state: Known, add_on: str, trial: Trial, catalog: Catalog) -> s
     known, account, has = catalog.add_ons.get(add_on), state.document.account, state.document.add_ons[add_on]
     if known is None or account is None:
         return "lapse"
-    today = day_in(account.timezone, trial.ends_at)
+    today = local_date(trial.ends_at, account.timezone)
     return "lapse" if has.is_purchased(today) or has.is_granted(today) else known.after_trial
 
 
@@ -70,8 +71,8 @@ def _conversion(state: Known, add_on_id: str, trial: Trial, cause: Cause, catalo
     account, add_on = state.document.account, catalog.add_ons.get(add_on_id)
     if account is None or add_on is None or add_on.after_trial != "convert":
         return None
-    has, today = state.document.add_ons[add_on_id], day_in(account.timezone, trial.ends_at)
-    if account.status != "active" or not account.payment_method_on_file or is_lost(account.timezone):
+    has, today = state.document.add_ons[add_on_id], local_date(trial.ends_at, account.timezone)
+    if account.status != "active" or not account.payment_method_on_file or zone_of(account.timezone) is None:
         return None
     if has.is_purchased(today) or has.is_granted(today):
         return None

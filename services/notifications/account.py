@@ -14,11 +14,12 @@ from urllib.parse import quote
 
 from contracts.accounts import AccountManager, MemberUpdated
 from contracts.commands import Cadence
+from contracts.cycles import local_date
 from contracts.events import DigestChanged, FeatureRequested, FeatureSnoozed, Person
 from contracts.identity import Role
 from contracts.notices import Recipient, Template
 from contracts.payload import Value
-from services.notifications import digest, schedule, trend
+from services.notifications import digest, trend
 from services.runtime.decision import Document, Row, State
 
 HELD_INVOICES_MAX: Final = 50
@@ -239,7 +240,7 @@ def with_request(state: Known, event: FeatureRequested) -> Known:
     if asked is not None and asked.request.requested_at == latest.requested_at:
         follows = asked.follows
     state = state.with_row(asked_row(event), AskedRow(request=latest, follows=follows))
-    day = schedule.day_in(state.document.timezone or UTC, request.requested_at)
+    day = local_date(request.requested_at, state.document.timezone or UTC)
     counted = trend.add(state.document.trends.get(add_on), day)
     state = state.with_document(trends={**state.document.trends, add_on: counted})
     if earlier is not None:

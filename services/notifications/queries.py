@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from contracts.catalog import Catalog
 from contracts.commands import Cadence
+from contracts.cycles import local_date
 from contracts.identity import Role
 from contracts.notices import Template
 from contracts.payload import AccountId, AddOnId, UserId
@@ -152,7 +153,7 @@ def _feature(
         snoozed_until=snooze.until if snooze is not None and snoozed else None,
         newest=tuple(_request(each) for each in aggregate.newest),
         trend=tuple(
-            ShownDay(day=day, requests=count) for day, count in trend.until(counted, schedule.day_in(zone, now)).items()
+            ShownDay(day=day, requests=count) for day, count in trend.until(counted, local_date(now, zone)).items()
         ),
     )
 

@@ -7,42 +7,23 @@ What stays true (`tests/notifications/test_schedule.py`):
 """
 
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
 from typing import Final, Literal
 
-from pydantic import TypeAdapter, ValidationError
-
 from contracts.cycles import local_date, local_instant
-from contracts.payload import TimeZoneName
 
 _MORNING: Final = time(9)
 _MONDAY: Final = 0
 _DAY: Final = timedelta(days=1)
-_UTC: Final = "UTC"
-_KNOWN_ZONE: Final[TypeAdapter[str]] = TypeAdapter(TimeZoneName)
-
-
-@lru_cache(maxsize=1_024)
-def _in_use(timezone: str) -> str:
-    try:
-        return _KNOWN_ZONE.validate_python(timezone)
-    except ValidationError:
-        return _UTC
-
-
-def day_in(timezone: str, now: datetime) -> date:
-    """Return the local date that counts in a zone at an aware instant."""
-    return local_date(now, _in_use(timezone))
 
 
 def morning(day: date, timezone: str) -> datetime:
     """Return the UTC instant of 09:00 on a local date in `timezone` (an IANA name)."""
-    return local_instant(day, _MORNING, _in_use(timezone))
+    return local_instant(day, _MORNING, timezone)
 
 
 def next_digest(after: datetime, cadence: Literal["daily", "weekly"], timezone: str) -> datetime:
     """Return the first 09:00 in `timezone` that is later than an aware instant; `weekly`: of a Monday."""
-    day = day_in(timezone, after)
+    day = local_date(after, timezone)
     while (cadence == "weekly" and day.weekday() != _MONDAY) or morning(day, timezone) <= after:
         day += _DAY
     return morning(day, timezone)

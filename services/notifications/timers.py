@@ -9,6 +9,7 @@ What stays true (`tests/notifications/test_telling.py`):
 from datetime import datetime
 from typing import Any, Final
 
+from contracts.cycles import local_date
 from contracts.events import AddOnPurchased, FeatureDeclined, FeatureRequested, SubscriptionCanceled, TrialStarted
 from contracts.notices import Recipient, Template
 from services.notifications import account, digest, schedule
@@ -120,7 +121,7 @@ def _with_purchase(state: Known, event: AddOnPurchased, naming: dict[str, Any]) 
 def _first_morning(event: AddOnPurchased) -> datetime:
     """Return the morning of the first day of what was bought, where that is still ahead, else when it was bought."""
     zone = event.terms.timezone
-    if event.effective_date <= schedule.day_in(zone, event.purchased_at):
+    if event.effective_date <= local_date(event.purchased_at, zone):
         return event.purchased_at
     return schedule.morning(event.effective_date, zone)
 

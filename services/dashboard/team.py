@@ -55,8 +55,8 @@ def wish_of(add_on: ShownAddOn, request: FeatureRequest | None) -> Wish | None:
 
 
 def bars_of(request: FeatureRequest | None) -> tuple[tuple[str, int, int], ...]:
-    """Return the trend as bars: the day, how many asked, and the height of its bar from 1 to 24."""
-    days = request.trend[-_TREND_DAYS_MAX:] if request is not None else ()
+    """Return the trend as bars: day, how many asked, the height of its bar from 1 to 24. One day is no trend."""
+    days = request.trend[-_TREND_DAYS_MAX:] if request is not None and len(request.trend) > 1 else ()
     most = max((day.requests for day in days), default=0)
     return tuple((day.day.isoformat(), day.requests, 1 + 23 * day.requests // most if most else 1) for day in days)
 

@@ -161,7 +161,7 @@ def _purchase(page: Page, site: Site) -> Iterator[str]:
 
 
 def test_pictures_of_the_main_pages(site: Site) -> None:
-    """The pictures in the README are of the pages as they are."""
+    """Every main page can be pictured, and the pictures that the README shows are among these."""
     account = site.account(
         people={"olivia": "owner", "sam": "supervisor", "adam": "admin", "sina": "supervisor"}, name="Cedar Support"
     )
@@ -193,3 +193,6 @@ def test_pictures_of_the_main_pages(site: Site) -> None:
     shot(page, "invoice")
     staff = site.staff(f"/back-office/account?id={account}")
     shot(staff, "back-office")
+    readme = (COMMITTED.parent / "README.md").read_text("utf-8")
+    shown = set(re.findall(r"screenshots/([a-z-]+\.png)", readme))
+    assert shown <= {path.name for path in SCREENSHOTS.glob("*.png")}

@@ -1,0 +1,144 @@
+"""What staff see of an account is the fold of its log: what it has now, and everything that happened, newest first."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from contracts.accounts import AccountUpdated, Billing, BillingFrequency, Licenses
+from contracts.backoffice import Staff
+from contracts.envelope import Envelope
+from contracts.events import (
+    AddOnPurchased,
+    Person,
+    QuoteRequested,
+    SubscriptionCanceled,
+    SubscriptionModified,
+    Terms,
+    TrialEnded,
+    TrialStarted,
+)
+from contracts.payload import Payload
+from contracts.results import CommandRejected, Reason
+from contracts.topics import topic_of
+from services.dashboard.log import Entry
+from services.dashboard.standing import HISTORY_MAX, standing_of
+from tests.dashboard.shown import usd
+
+NOW = datetime(2026, 9, 30, 10, tzinfo=UTC)
+OLIVIA = Person(user_id="olivia", role="owner", name="Olivia")
+MARA = Staff(staff_id="mara", reason="as agreed")
+TERMS = Terms(
+    price_version="2026-01",
+    unit_price=usd(1795),
+    frequency=BillingFrequency.MONTHLY,
+    licenses=Licenses(standard=5),
+    currency="USD",
+    timezone="UTC",
+    cycle_anchor=date(2026, 9, 20),
+)
+ABOUT = {"account_id": "acme", "add_on": "a"}
+QUOTE = QuoteRequested(**ABOUT, quote_id="q", requested_by=OLIVIA, requested_at=NOW, licenses=Licenses(standard=5))
+BOUGHT = AddOnPurchased(
+    **ABOUT,
+    subscription_id="s",
+    purchased_by=OLIVIA,
+    purchased_at=NOW,
+    effective_date=NOW.date(),
+    terms=TERMS,
+    origin="quote",
+    by=MARA,
+)
+
+
+def log(*said: Payload) -> list[Entry]:
+    """Return messages as the log has them, a minute apart."""
+    return [
+        Entry(
+            topic_of(type(each)),
+            Envelope(f"e{n}", "/x", each.ce_type, None, "acme", None, None, None, None, each),
+            (NOW + timedelta(minutes=n)).isoformat(),
+        )
+        for n, each in enumerate(said)
+    ]
+
+
+def test_a_purchase_closes_the_quote() -> None:
+    """A quote is open until it is sold; what was changed since is what the subscription is."""
+    assert standing_of(log(QUOTE)).held("a").quote == QUOTE
+    modified = SubscriptionModified(
+        **ABOUT,
+        subscription_id="s",
+        modified_at=NOW,
+        licenses=Licenses(standard=9),
+        licenses_from=NOW.date(),
+        terms=TERMS,
+        terms_from=date(2026, 10, 20),
+        cause="back_office",
+        by=MARA,
+    )
+    held = standing_of(log(QUOTE, BOUGHT, modified)).held("a")
+    assert held.quote is None
+    assert held.subscription is not None
+    assert (held.subscription.terms.licenses.standard, held.subscription.ends_on) == (9, None)
+
+
+def test_a_canceled_subscription_has_an_end() -> None:
+    """What is canceled ends on its day; a message of another subscription changes nothing."""
+    canceled = SubscriptionCanceled(
+        **ABOUT, subscription_id="s", canceled_at=NOW, effective_date=date(2026, 10, 20), cause="back_office"
+    )
+    other = canceled.model_copy(update={"subscription_id": "older", "effective_date": date(2026, 1, 1)})
+    held = standing_of(log(BOUGHT, canceled, other)).held("a")
+    assert held.subscription is not None
+    assert held.subscription.ends_on == date(2026, 10, 20)
+
+
+def test_a_trial_runs_until_it_ends() -> None:
+    """A trial is shown from its start to its end."""
+    started = TrialStarted(**ABOUT, started_by=OLIVIA, started_at=NOW, ends_at=NOW + timedelta(days=14))
+    assert standing_of(log(started)).held("a").trial_ends_at == NOW + timedelta(days=14)
+    ended = TrialEnded(**ABOUT, ended_at=NOW, reason="expired")
+    assert standing_of(log(started, ended)).held("a").trial_ends_at is None
+
+
+def test_the_newest_revision_of_an_account_counts() -> None:
+    """A stale fact that comes late changes nothing."""
+    account = AccountUpdated(
+        account_id="acme",
+        revision=2,
+        name="Acme",
+        status="active",
+        currency="USD",
+        timezone="UTC",
+        sales_managed=False,
+        payment_method_on_file=True,
+        licenses=Licenses(standard=5),
+        billing=Billing(frequency=BillingFrequency.MONTHLY, cycle_anchor=date(2026, 9, 20)),
+    )
+    stale = account.model_copy(update={"revision": 1, "name": "Old"})
+    standing = standing_of(log(account, stale))
+    assert standing.account == account
+
+
+def test_the_history_says_who_and_why_newest_first() -> None:
+    """Each line has who did it, staff marked as such with their reason, and what was refused stands out."""
+    refused = CommandRejected(
+        account_id="acme",
+        command_id="c",
+        command_type="addons.StartTrial.v1",
+        user_id="sam",
+        reason=Reason.ROLE_NOT_PERMITTED,
+        message="Ask an Owner.",
+    )
+    newest, middle, oldest = standing_of(log(QUOTE, BOUGHT, refused)).history
+    assert (newest.what, newest.who, newest.about, newest.refused) == (
+        "Refused",
+        "sam",
+        "StartTrial: Ask an Owner.",
+        True,
+    )
+    assert (middle.what, middle.who, middle.about) == ("Purchased", "mara (staff)", "a, as agreed")
+    assert (oldest.what, oldest.who) == ("Quote requested", "Olivia")
+
+
+def test_the_history_is_bounded() -> None:
+    """However long the log, the page shows the newest part."""
+    assert len(standing_of(log(*[QUOTE] * (HISTORY_MAX + 50))).history) == HISTORY_MAX

@@ -7,7 +7,7 @@ real sockets to the services' whole applications, on a real store with an accoun
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
+from contracts.payload import Payload
 from contracts.topics import topic_of
 from deploy.openapi import document_of
 from services.runtime import functions
@@ -30,9 +31,11 @@ from services.runtime.delivery import Delivery
 from services.runtime.keys import shard_of
 from services.runtime.settings import Settings
 from services.runtime.store import Store
+from tests.billing.scenario import purchase
 from tests.containers import free_port
 from tests.e2e.services import until
 from tests.entitlements.scenario import ACCOUNT, ADD_ON, account, member
+from tests.notifications.messages import asks
 from tests.tokens import Issuer, bearer
 
 ISSUER = Issuer()
@@ -48,12 +51,12 @@ _CHECKS = [
 ]
 
 
-def served(service: str, redis_url: str, keys: str) -> Iterator[str]:
-    """Serve a service's application, without Kafka, and the facts of an account in its store."""
+def served(service: str, redis_url: str, keys: str, *events: Payload) -> Iterator[str]:
+    """Serve a service's application, without Kafka, with the facts of an account and these events in its store."""
     module = __import__(f"services.{service}.app", fromlist=["build"])
     known = Settings(namespace=f"fuzz{os.getpid()}.", redis_url=redis_url, token_jwks=keys, requests_per_minute=10**6)
     process = module.build(known)
-    asyncio.run(_tell(known, service, process.decider))
+    asyncio.run(_tell(known, service, process.decider, events))
     application: FastAPI = process.application()
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(application, _HOST, port, log_level="error", lifespan="off"))
@@ -65,21 +68,38 @@ def served(service: str, redis_url: str, keys: str) -> Iterator[str]:
     thread.join()
 
 
-async def _tell(known: Settings, service: str, decider: Any) -> None:
+async def _tell(known: Settings, service: str, decider: Any, events: Sequence[Payload]) -> None:
     async with Redis.from_url(known.redis_url) as redis:
         await functions.ensure_loaded(redis)
         store = Store(redis, known.namespace, service, known.partitions, known.inbox_retention_ms)
         committing = Committing(decider, None, store, SystemClock(), conflicts_max=3)
-        for fact in (account(), member("owner"), member("sue", "admin")):
-            delivery = Delivery(ACCOUNT, fact, Cause("fact", fact.ce_type), topic_of(type(fact)))
-            await committing.run(shard_of(ACCOUNT, known.partitions), [delivery])
+        for message in (account(), member("owner"), member("sue", "admin"), *events):
+            delivery = Delivery(ACCOUNT, message, Cause("told", message.ce_type), topic_of(type(message)))
+            assert await committing.run(shard_of(ACCOUNT, known.partitions), [delivery]) == []
 
 
 @pytest.fixture(scope="module")
-def entitlements(embedded_valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def keys(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the key set that the applications take tokens of."""
+    return str(ISSUER.write(tmp_path_factory.mktemp("keys") / "jwks.json"))
+
+
+@pytest.fixture(scope="module")
+def entitlements(embedded_valkey_url: str, keys: str) -> Iterator[str]:
     """Give the address of entitlements' application."""
-    keys = ISSUER.write(tmp_path_factory.mktemp("keys") / "jwks.json")
-    yield from served("entitlements", embedded_valkey_url, str(keys))
+    yield from served("entitlements", embedded_valkey_url, keys)
+
+
+@pytest.fixture(scope="module")
+def billing(embedded_valkey_url: str, keys: str) -> Iterator[str]:
+    """Give the address of billing's application, which has billed a purchase."""
+    yield from served("billing", embedded_valkey_url, keys, purchase())
+
+
+@pytest.fixture(scope="module")
+def notifications(embedded_valkey_url: str, keys: str) -> Iterator[str]:
+    """Give the address of notifications' application, which has told of a request."""
+    yield from served("notifications", embedded_valkey_url, keys, asks("owner"))
 
 
 def fuzzed(service: str) -> Any:
@@ -102,8 +122,8 @@ def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) ->
     """Send every other request to what is there, so that it passes the first checks."""
     if path_parameters and len(str(path_parameters.get("account_id", ""))) % 2:
         path_parameters["account_id"] = ACCOUNT
-        if "add_on" in path_parameters:
-            path_parameters["add_on"] = ADD_ON
+        there = {"add_on": ADD_ON, "invoice_number": f"{ACCOUNT}-000001"}
+        path_parameters |= {name: value for name, value in there.items() if name in path_parameters}
     return path_parameters
 
 
@@ -111,3 +131,15 @@ def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) ->
 def test_entitlements_keeps_its_document(case: Any, entitlements: str) -> None:
     """Any request made from entitlements' document, or against it, gets a documented answer."""
     is_kept(case, entitlements)
+
+
+@fuzzed("billing")
+def test_billing_keeps_its_document(case: Any, billing: str) -> None:
+    """Any request made from billing's document, or against it, gets a documented answer."""
+    is_kept(case, billing)
+
+
+@fuzzed("notifications")
+def test_notifications_keeps_its_document(case: Any, notifications: str) -> None:
+    """Any request made from notifications' document, or against it, gets a documented answer."""
+    is_kept(case, notifications)

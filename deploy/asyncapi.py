@@ -13,7 +13,7 @@ from typing import Any
 from faststream.specification import AsyncAPI
 
 from contracts.asyncapi import CONTRACT_VERSION, DIRECTORY, SYSTEM, service_document, system_document
-from contracts.schemas import as_text
+from contracts.schemas import as_text, write_changed
 from contracts.topics import READERS
 from services.runtime.settings import Settings
 
@@ -38,10 +38,8 @@ def golden_files() -> Iterator[tuple[Path, str]]:
 
 def main() -> int:
     """Bring the committed documents to what registry and applications say, and name every file that changed."""
-    for path, text in golden_files():
-        if not path.exists() or path.read_text("utf-8") != text:
-            path.write_text(text, "utf-8")
-            sys.stdout.write(f"wrote {path.name}\n")
+    for name in write_changed(golden_files()):
+        sys.stdout.write(f"wrote {name}\n")
     return 0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.schemas import as_text
+from contracts.schemas import as_text, write_changed
 from services.runtime.settings import Settings
 
 DIRECTORY: Final = Path(__file__).parents[1] / "contracts" / "openapi"
@@ -34,10 +34,8 @@ def golden_files() -> Iterator[tuple[Path, str]]:
 def main() -> int:
     """Bring the committed documents to what the applications say, and name every file that changed."""
     DIRECTORY.mkdir(exist_ok=True)
-    for path, text in golden_files():
-        if not path.exists() or path.read_text("utf-8") != text:
-            path.write_text(text, "utf-8")
-            sys.stdout.write(f"wrote {path.name}\n")
+    for name in write_changed(golden_files()):
+        sys.stdout.write(f"wrote {name}\n")
     return 0
 
 

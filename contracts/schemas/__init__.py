@@ -8,7 +8,7 @@ equal to the classes and, by `compatibility`, within what a version promised.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,14 @@ def golden_files() -> Iterator[tuple[Path, str]]:
 def as_text(document: dict[str, Any]) -> str:
     """Return a JSON document as committed files hold it: keys sorted, two spaces, a newline at the end."""
     return json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def write_changed(files: Iterable[tuple[Path, str]]) -> Iterator[str]:
+    """Write the files whose committed text is another, and yield their names."""
+    for path, text in files:
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+            yield path.name
 
 
 def _unwrapped(schema: Any) -> Any:

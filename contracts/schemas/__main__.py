@@ -2,7 +2,7 @@
 
 import sys
 
-from contracts.schemas import DIRECTORY, golden_files
+from contracts.schemas import DIRECTORY, golden_files, write_changed
 
 
 def main() -> int:
@@ -11,10 +11,8 @@ def main() -> int:
     for stale in sorted(set(DIRECTORY.glob("*.json")) - wanted.keys()):
         stale.unlink()
         sys.stdout.write(f"removed {stale.name}\n")
-    for path, text in wanted.items():
-        if not path.exists() or path.read_text("utf-8") != text:
-            path.write_text(text, "utf-8")
-            sys.stdout.write(f"wrote {path.name}\n")
+    for name in write_changed(wanted.items()):
+        sys.stdout.write(f"wrote {name}\n")
     return 0
 
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import TypeAdapter
 
@@ -33,19 +33,11 @@ from services.billing.domain import BillingDecider
 from services.billing.preview import Preview, Previewing
 from services.billing.queries import InvoicePage, ShownInvoice, UpcomingBill
 from services.runtime.authentication import Caller, Kind
-from services.runtime.bodies import CommandBody
+from services.runtime.bodies import CommandBody, IdempotencyKey
 from services.runtime.decision import Rejected, State
 from services.runtime.door import Door, own_account, staff_only
 from services.runtime.problems import REFUSALS, HttpReason, Problem, refused, responses
 
-IdempotencyKey = Annotated[
-    str,
-    Header(
-        alias="Idempotency-Key",
-        pattern=r"^[!-~]{1,128}$",
-        description="The command's id: the same key and request have one effect and one answer, however often sent.",
-    ),
-]
 InvoiceNumber = Annotated[str, Query(min_length=1, max_length=200, description="a number as an invoice has it")]
 _ANSWERS: TypeAdapter[CreditAccepted | CreditRejected] = TypeAdapter(CreditAccepted | CreditRejected)
 _CREDIT = CommandBody(IssueCredit, said=frozenset({"account_id", "staff_id"}))

@@ -9,7 +9,7 @@ Beside them those of checks (`checking.py`) and of OpenFeature (`ofrep.py`).
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import TypeAdapter
 
 from contracts import topics
@@ -22,19 +22,11 @@ from services.entitlements.domain import EntitlementsDecider
 from services.entitlements.ofrep import flag_doors
 from services.entitlements.queries import ShownAddOns, add_ons_of, rows_of_member
 from services.runtime.authentication import Caller
-from services.runtime.bodies import CommandBody
+from services.runtime.bodies import CommandBody, IdempotencyKey
 from services.runtime.decision import Rejected
 from services.runtime.door import Door, own_account, staff_only
 from services.runtime.problems import REFUSALS, refused, responses
 
-IdempotencyKey = Annotated[
-    str,
-    Header(
-        alias="Idempotency-Key",
-        pattern=r"^[!-~]{1,128}$",
-        description="The command's id: the same key and request have one effect and one answer, however often sent.",
-    ),
-]
 _ANSWERS: TypeAdapter[CommandAccepted | CommandRejected] = TypeAdapter(CommandAccepted | CommandRejected)
 _COMMANDS = CommandBody(*topics.COMMANDS.payloads, said=frozenset({"account_id", "user_id"}))
 _STAFF_COMMANDS = CommandBody(

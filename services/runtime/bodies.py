@@ -7,7 +7,7 @@ is not there is refused (a misspelt one would be lost without a word), which rec
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, Union
 
-from fastapi import Request
+from fastapi import Header, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from contracts.payload import Payload
@@ -16,6 +16,14 @@ from services.runtime.problems import HttpReason, Problem, invalid
 SCHEMAS = "x-schemas"
 """Where an operation's description keeps the schemas of its body until the document collects them."""
 _MEDIA_TYPE = "application/json"
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[!-~]{1,128}$",
+        description="The command's id: the same key and request have one effect and one answer, however often sent.",
+    ),
+]
 
 
 class CommandBody:

@@ -3,7 +3,7 @@
     caller ─▶ allowance ─▶ look: load ─▶ a query
                        └─▶ ask: load ─▶ decide ─▶ evolve ─▶ commit ─▶ the stored answer
 
-Promises, each proven by `tests/runtime/test_door.py`:
+Promises, each proven by `tests/entitlements/test_api.py` and `tests/e2e/test_doors.py`:
 - A command that is asked here takes the path of one from Kafka: the same decider, commit, inbox and outbox. The same
   command id has one effect and one answer, whichever way it comes and however many ask at once.
 - A command id that comes again with another request is refused (422), and has no effect.

@@ -205,42 +205,52 @@ local function write_inbox(prefix, account, inbox, retention)
   end
 end
 
+--[=[ Adds records to the outbox; returns the stream id of the last entry made, nil for none. ]=]
 local function write_records(outbox, records)
+  local last
   for first = 1, #records, RECORDS_PER_ENTRY do
     local fields = {}
     for j = first, math.min(first + RECORDS_PER_ENTRY - 1, #records) do
       fields[#fields + 1] = j - first + 1
       fields[#fields + 1] = records[j]
     end
-    redis.call('XADD', outbox, '*', unpack(fields))
+    last = redis.call('XADD', outbox, '*', unpack(fields))
   end
+  return last
+end
+
+local function last_entry(outbox)
+  local found = redis.call('XREVRANGE', outbox, '+', '-', 'COUNT', 1)
+  return found[1] and found[1][1] or '0-0'
 end
 
 --[=[ commit(KEYS outbox; ARGV inbox retention in ms, msgpack [commit ...]), commit being
   [1 account, 2 expected version (0: new), 3 sequences ('': the account is not written), 4 document ('': unchanged),
    5 rows {name, JSON or '' ...}, 6 inbox {id, answer ...}, 7 outbox records {...}, 8 timers {name, due ms or -1 ...},
    9 gaps {topic, text or '' ...}]
-Returns per commit: 1 committed; 0 conflict: the account is at another version, or one of the ids was answered meanwhile
-(load and decide again). ]=]
+Returns [[verdict ...], before, last]. Verdicts per commit: 1 committed; 0 conflict: the account is at another version, or
+one of the ids was answered meanwhile (load and decide again). The records are the outbox's entries behind `before` up to
+`last` (stream ids), with nothing in between; they are the same where none was added. ]=]
 local function commit_batch(keys, args)
   local prefix = prefix_of(keys[1])
   local commits = cmsgpack.unpack(args[2])
   if (tonumber(args[1]) or 0) < 1 then
     error({ err = 'ADDONFLOW the inbox retention is not a number of milliseconds' })
   end
-  local verdicts = judge(prefix, commits)
+  local verdicts, before = judge(prefix, commits), last_entry(keys[1])
+  local last = before
   for i, commit in ipairs(commits) do
     if verdicts[i] == 1 then
       if commit[3] ~= '' then
         write_account(prefix, commit)
       end
       write_inbox(prefix, commit[1], commit[6], args[1])
-      write_records(keys[1], commit[7])
+      last = write_records(keys[1], commit[7]) or last
       write_timers(prefix, commit[1], commit[8])
       write_gaps(prefix, commit[1], commit[9])
     end
   end
-  return verdicts
+  return { verdicts, before, last }
 end
 
 --[=[ advance(KEYS outbox; ARGV expected cursor, new cursor, trim before (stream id), topic, offset ...)

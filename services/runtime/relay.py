@@ -72,6 +72,10 @@ class Relay:
 
     async def run(self, shard: int) -> None:
         """Publish the shard's outbox until cancelled or stopped."""
+        with self._store.recent.following(shard):
+            await self._run(shard)
+
+    async def _run(self, shard: int) -> None:
         self._positions.pop(shard, None)
         await self._patience.until_done("check Kafka's logs", lambda: self.check_log(shard))
         settings, loop = self._settings, asyncio.get_running_loop()

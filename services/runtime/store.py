@@ -17,6 +17,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from services.runtime import functions
 from services.runtime.gathering import Gathering
 from services.runtime.keys import ShardKeys
+from services.runtime.recent import Recent
 from services.runtime.settings import Settings
 
 FIRST = "0-0"
@@ -96,6 +97,7 @@ class Store:
         self._reads = Gathering(redis)
         self._keys = [ShardKeys(namespace, service, shard) for shard in range(partitions)]
         self._inbox_retention_ms = inbox_retention_ms
+        self.recent = Recent()
 
     async def load(self, shard: int, wanted: Sequence[Wanted]) -> list[Loaded]:
         """Load accounts in one call, in the order asked for. Cost: O(accounts + rows named)."""
@@ -131,8 +133,18 @@ class Store:
         Several of one account follow each other's versions. Cost: O(commits + rows changed + commands + records).
         """
         packed = _pack([commit.packed() for commit in commits])
-        reply = await functions.call(self._redis, "commit", self._keys[shard].outbox, self._inbox_retention_ms, packed)
-        return [verdict == 1 for verdict in reply]
+        verdicts, before, last = await functions.call(
+            self._redis, "commit", self._keys[shard].outbox, self._inbox_retention_ms, packed
+        )
+        written = [verdict == 1 for verdict in verdicts]
+        if last != before:
+            self.recent.add(
+                shard,
+                before.decode(),
+                last.decode(),
+                [record for commit, done in zip(commits, written, strict=True) if done for record in commit.records],
+            )
+        return written
 
     async def due_timers(self, shard: int, now_ms: int, limit: int) -> list[tuple[str, str, int]]:
         """Return (account id, timer name, due in ms) of at most `limit` due timers, earliest first.
@@ -148,10 +160,13 @@ class Store:
     async def outbox(self, shard: int, after: str, limit: int) -> list[tuple[str, bytes]]:
         """Return (stream id, record) of the entries behind `after`, in the order of the commits.
 
-        Whole entries, until there are `limit` records or more; fewer only when nothing is left. What comes beyond the
-        limit is bounded by what one read asks for.
+        Whole entries, until there are `limit` records or more; none only when nothing is left. What comes beyond the
+        limit is bounded by what one read asks for. What this store added itself just now is not read back (`recent`):
+        its records all have the id of the last entry that their commits made.
         """
-        records: list[tuple[str, bytes]] = []
+        records = self.recent.take(shard, after, limit)
+        if records:
+            return records
         while len(records) < limit:
             count = min(limit - len(records), _ENTRIES_PER_READ)
             entries = await self._redis.xrange(self._keys[shard].outbox, min=f"({after}", count=count)
@@ -160,6 +175,7 @@ class Store:
                 records += [(after, record) for record in fields.values()]
             if len(entries) < count:
                 break
+        self.recent.forget_before(shard, after)
         return records
 
     async def relay_position(self, shard: int) -> tuple[str, dict[str, int]]:

@@ -55,13 +55,14 @@ class Opened:
     settings: Settings
     woken: list[int]
     patience: Patience
+    redis: Redis
     _committing: Committing[Any]
 
-    async def tell(self, *messages: Payload) -> None:
+    async def tell(self, *messages: Payload, command_id: str | None = None) -> None:
         """Have the service handle messages that come from Kafka, in order."""
         for number, message in enumerate(messages):
             shard = shard_of(message.account_id, self.settings.partitions)
-            cause = Cause(f"told-{message.ce_type}-{number}", message.ce_type)
+            cause = Cause(command_id or f"told-{message.ce_type}-{number}", message.ce_type)
             delivery = Delivery(message.account_id, message, cause, topic_of(type(message)))
             assert await self._committing.run(shard, [delivery]) == []
 
@@ -80,6 +81,11 @@ class Opened:
         """Send a body as one of the vendor's staff."""
         headers = bearer(ISSUER.token(staff, None, scope=STAFF_SCOPE)) | {"Idempotency-Key": key}
         return await self.client.post(path, json=body, headers=headers)
+
+    async def forget(self, account_id: str = "acme") -> None:
+        """Let the retention of the answers to an account's commands pass."""
+        keys = [key async for key in self.redis.scan_iter(f"{{{self.settings.namespace}*:inbox:{account_id} *")]
+        assert await self.redis.delete(*keys) == len(keys) > 0
 
     async def said(self, account_id: str = "acme") -> list[Outgoing]:
         """Return what the account's shard has to publish, in order."""
@@ -123,4 +129,4 @@ async def opened(
         application = make_application(service, doors(door), Health(30), known)
         transport = httpx.ASGITransport(application, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-            yield Opened(client, clock, store, known, woken, patience, committing)
+            yield Opened(client, clock, store, known, woken, patience, redis, committing)

@@ -29,6 +29,11 @@ _NEEDS_ROWS_MAX = 10
 _FIRED_MAX = 10_000
 
 
+def made(what: str, cause_id: str, now: datetime, account_id: str = "acme") -> str:
+    """Return the id of a thing that a decision at `now` makes of a cause."""
+    return Cause(cause_id, "").id_of(what, account_id, now)
+
+
 class Scenario(Generic[D]):
     """The story of one account.
 

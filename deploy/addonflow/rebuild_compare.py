@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from services.runtime.clock import to_milliseconds
 from services.runtime.decision import Decider
 from services.runtime.keys import ShardKeys
-from services.runtime.rebuilding import Rebuilt
+from services.runtime.rebuilt import Rebuilt
 from services.runtime.sequences import Sequences
 from services.runtime.telling import Difference
 

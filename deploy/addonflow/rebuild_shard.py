@@ -12,7 +12,8 @@ from deploy.addonflow.history import Logs, ShardHistory
 from deploy.addonflow.rebuild_group import read_up_to
 from services.runtime.bootstrap import Process
 from services.runtime.inputs import Place
-from services.runtime.rebuilding import Rebuilding, Rebuilt
+from services.runtime.rebuilding import Rebuilding
+from services.runtime.rebuilt import Rebuilt
 from services.runtime.settings import Settings
 from services.runtime.telling import Difference
 

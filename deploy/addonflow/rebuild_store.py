@@ -14,7 +14,7 @@ from services.runtime.clock import to_milliseconds
 from services.runtime.codec import to_json
 from services.runtime.inputs import Place
 from services.runtime.keys import ShardKeys
-from services.runtime.rebuilding import Rebuilt
+from services.runtime.rebuilt import Rebuilt
 
 FRESH: Final = "rebuild:"
 _SCANNED: Final = 1_000

@@ -37,7 +37,6 @@ from contracts.events import (
     Terms,
     TrialExtended,
 )
-from contracts.identity import derive_id
 from contracts.offers import AccountFacts
 from contracts.payload import Payload, zone_of
 from contracts.results import Reason
@@ -142,7 +141,7 @@ def _activate(case: _Case, command: ActivateAddOn) -> _Outcome:
     purchased = AddOnPurchased(
         account_id=command.account_id,
         add_on=command.add_on,
-        subscription_id=derive_id(command.account_id, case.cause.key, "subscription"),
+        subscription_id=case.cause.id_of("subscription", command.account_id, case.now),
         purchased_by=quote.requested_by,
         purchased_at=case.now,
         effective_date=first,

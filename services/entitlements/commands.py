@@ -37,7 +37,7 @@ from contracts.events import (
     QuoteRequested,
     TrialStarted,
 )
-from contracts.identity import Role, derive_id
+from contracts.identity import Role
 from contracts.offers import terms_of
 from contracts.payload import Payload
 from contracts.promises import PricePromise, PromiseKeys
@@ -98,7 +98,7 @@ def _effects(
             quote = QuoteRequested(
                 account_id=command.account_id,
                 add_on=command.add_on,
-                quote_id=derive_id(command.account_id, cause.key, "quote"),
+                quote_id=cause.id_of("quote", command.account_id, situation.now),
                 requested_by=person(state, command.user_id),
                 requested_at=situation.now,
                 licenses=situation.known_account.licenses,
@@ -136,7 +136,7 @@ def _purchase(state: Known, command: PurchaseAddOn, situation: Situation, cause:
     return AddOnPurchased(
         account_id=command.account_id,
         add_on=command.add_on,
-        subscription_id=derive_id(command.account_id, cause.key, "subscription"),
+        subscription_id=cause.id_of("subscription", command.account_id, situation.now),
         purchased_by=person(state, command.user_id),
         purchased_at=situation.now,
         effective_date=situation.today,

@@ -15,7 +15,6 @@ from datetime import datetime
 from contracts.catalog import Catalog, ListPrice
 from contracts.cycles import local_date
 from contracts.events import AddOnPurchased, TrialEndingSoon
-from contracts.identity import derive_id
 from contracts.offers import offer_to, terms_of
 from contracts.payload import Payload, zone_of
 from services.entitlements.account import QUOTE_END, TRIAL_NOTICE, Known, quote_expired, trial_ended
@@ -82,7 +81,7 @@ def _conversion(state: Known, add_on_id: str, trial: Trial, cause: Cause, catalo
     return AddOnPurchased(
         account_id=state.account_id,
         add_on=add_on_id,
-        subscription_id=derive_id(state.account_id, cause.key, "subscription"),
+        subscription_id=cause.id_of("subscription", state.account_id, trial.ends_at),
         purchased_by=trial.started_by,
         purchased_at=trial.ends_at,
         effective_date=today,

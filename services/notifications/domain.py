@@ -33,7 +33,6 @@ from contracts.events import (
     SubscriptionCanceled,
     TrialStarted,
 )
-from contracts.identity import derive_id
 from contracts.notices import NotificationRequested, Recipient, Template
 from services.notifications import account, digest, history, notices, schedule, timers
 from services.notifications.account import (
@@ -236,7 +235,7 @@ def _emit(state: Known, addressed: Iterable[_Addressed], cause: Cause, now: date
         tuple(
             NotificationRequested(
                 account_id=state.account_id,
-                notification_id=derive_id(state.account_id, cause.key, f"{notice.template}:{notice.subject}"),
+                notification_id=cause.id_of(f"{notice.template}:{notice.subject}", state.account_id, now),
                 template=notice.template,
                 requested_at=now,
                 recipients=recipients,

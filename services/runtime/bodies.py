@@ -8,21 +8,32 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal, Union
 
 from fastapi import Header, Request
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from contracts.payload import Payload
+from services.runtime.decision import TIMER
 from services.runtime.problems import HttpReason, Problem, invalid
 
 SCHEMAS = "x-schemas"
 """Where an operation's description keeps the schemas of its body until the document collects them."""
 _MEDIA_TYPE = "application/json"
+
+
+def _not_reserved(key: str) -> str:
+    if key.startswith(TIMER):
+        raise ValueError(f"keys that begin with {TIMER!r} are ours: choose another")
+    return key
+
+
 IdempotencyKey = Annotated[
     str,
     Header(
         alias="Idempotency-Key",
         pattern=r"^[!-~]{1,128}$",
-        description="The command's id: the same key and request have one effect and one answer, however often sent.",
+        description="The command's id: the same key and request have one effect and one answer, however often sent. "
+        f"None begins with `{TIMER}`.",
     ),
+    AfterValidator(_not_reserved),
 ]
 
 

@@ -5,6 +5,7 @@ with a reason, and ends in the dead-letter topic with its original bytes. Out: b
 however often it is published, because an outbox record keeps the envelope as it was decided.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -19,6 +20,7 @@ from contracts.envelope import DATA_CONTENT_TYPE, SPEC_VERSION, STRUCTURED_CONTE
 from contracts.payload import AccountId, Payload
 from contracts.topics import BY_NAME, Kind, Topic, topic_of
 from services.runtime.consumer import IllegibleRecord
+from services.runtime.decision import TIMER
 from services.runtime.errors import RecordTooLarge
 
 RECORD_BYTES_MAX: Final = 1_000_000
@@ -29,6 +31,8 @@ _ID_CHARACTERS_MAX = 128
 _SEQUENCE_DIGITS_MAX = 18  # fits 64 bits, as everything that stores it does
 _ACCOUNT_ID = TypeAdapter(AccountId)
 _DETAIL_CHARACTERS_MAX = 300
+NO_DIGEST: Final = ""
+"""Stands where a request is not known any more: none has it."""
 _READ_AS: dict[str, dict[str, type[Payload]]] = {
     topic.name: {payload.ce_type: payload for payload in topic.payloads}
     | {payload.ce_type: topic.refused_as for payload in topic.refuses if topic.refused_as is not None}
@@ -103,11 +107,22 @@ def _attribute_problem(attributes: dict[str, str], topic: Topic) -> Unreadable |
     if attributes["ce_specversion"] != SPEC_VERSION:
         detail = f"ce_specversion is {attributes['ce_specversion']!r}"
         return Unreadable("specversion_unknown", detail[:_DETAIL_CHARACTERS_MAX])
-    if len(attributes["ce_id"]) > _ID_CHARACTERS_MAX:
-        return Unreadable("id_too_long", f"ce_id has more than {_ID_CHARACTERS_MAX} characters")
+    problem = _id_problem(attributes["ce_id"])
+    if problem is not None:
+        return problem
     sequence = attributes.get("ce_sequence", "")
     if topic.kind is Kind.STREAM and not _is_sequence(sequence):
         return Unreadable("sequence_missing", f"ce_sequence is {sequence!r}"[:_DETAIL_CHARACTERS_MAX])
+    return None
+
+
+def _id_problem(event_id: str) -> Unreadable | None:
+    if len(event_id) > _ID_CHARACTERS_MAX:
+        return Unreadable("id_too_long", f"ce_id has more than {_ID_CHARACTERS_MAX} characters")
+    if not event_id.isprintable():
+        return Unreadable("id_not_printable", "ce_id has a control character, or another that cannot be seen")
+    if event_id.startswith(TIMER):
+        return Unreadable("id_reserved", f"ce_id begins with {TIMER!r}: those are ours")
     return None
 
 
@@ -159,6 +174,22 @@ def pack(*parts: str | int | bytes) -> bytes:
 def to_json(payload: BaseModel) -> bytes:
     """Return a payload, document or row as JSON, the way it goes on the wire and into Redis."""
     return payload.__pydantic_serializer__.to_json(payload, by_alias=True, exclude_none=True)
+
+
+def digest_of(command: Payload) -> str:
+    """Return what tells one request from another: SHA-256 over the command's type and data, in hex."""
+    return hashlib.sha256(command.ce_type.encode() + b" " + to_json(command)).hexdigest()
+
+
+def to_remember(answer: bytes, digest: str) -> bytes:
+    """Return what the inbox keeps of a command, as JSON: the digest of the request, and the answer to it."""
+    return b'{"request_digest":"%b","answer":%b}' % (digest.encode(), answer)
+
+
+def remembered(stored: bytes) -> tuple[str, Any]:
+    """Return the digest and the answer, as plain data, that the inbox keeps."""
+    kept = from_json(stored)
+    return kept["request_digest"], kept["answer"]
 
 
 class Outgoing(NamedTuple):

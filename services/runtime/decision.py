@@ -20,6 +20,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from contracts.identity import derive_id
 from contracts.payload import Payload
 from contracts.results import Action, Ask, Reason
 
@@ -43,6 +44,8 @@ class Row(BaseModel):
 
 D = TypeVar("D", bound=Document)
 SCOPE_END = "\x1f"
+TIMER = "timer:"
+"""How the ids of timers begin; nobody else's do (`codec`, `bodies`)."""
 _NO_ROWS: Mapping[str, Row | None] = MappingProxyType({})
 
 
@@ -132,9 +135,17 @@ class Cause(NamedTuple):
     def key(self) -> str:
         """What tells it from every other cause: by it a repetition is known, from it all it causes derives ids.
 
-        A `ce_id` holds no control character (CloudEvents 1.0, type String), so no id is the key of another topic's.
+        A `ce_id` holds no control character (CloudEvents 1.0, type String; `codec` sees to it), so no id is the key of
+        another topic's.
         """
         return f"{self.scope}{SCOPE_END}{self.id}" if self.scope else self.id
+
+    def id_of(self, what: str, account_id: str, now: datetime) -> str:
+        """Return the id of a thing (a subscription, a quote) that a decision at `now` makes of this cause.
+
+        The instant tells it from what the same id made before, when its sender used it again.
+        """
+        return derive_id(account_id, self.key, f"{what}@{now.isoformat()}")
 
 
 class Decider(Protocol[D]):

@@ -7,7 +7,7 @@ from contracts.identity import derive_id
 from contracts.payload import Payload
 from contracts.topics import COMMANDS, TOPICS, Kind, Topic
 from services.runtime.clock import from_milliseconds
-from services.runtime.decision import Cause, Message, TimerDue
+from services.runtime.decision import TIMER, Cause, Message, TimerDue
 
 
 class Delivery(NamedTuple):
@@ -65,7 +65,7 @@ class Delivery(NamedTuple):
         `said`: how many records were said of the account before it is decided. An account may set a timer to an instant
         that it had before: what says something of it then is another cause.
         """
-        cause = Cause(f"timer:{account_id}:{name}:{due_ms}{'' if said is None else f'+{said}'}", "timer")
+        cause = Cause(f"{TIMER}{account_id}:{name}:{due_ms}{'' if said is None else f'+{said}'}", "timer")
         due = from_milliseconds(due_ms)
         return cls(
             account_id, TimerDue(account_id, name, due), cause, correlation_id=derive_id(account_id, cause.id, 0)
@@ -75,7 +75,7 @@ class Delivery(NamedTuple):
     def of_timer_cause(cls, account_id: str, cause_id: str) -> "Delivery | None":
         """Make the delivery of a timer again from its cause's id; None for any other cause."""
         before, _, instant = cause_id.rpartition(":")
-        name = before.removeprefix(f"timer:{account_id}:")
+        name = before.removeprefix(f"{TIMER}{account_id}:")
         due_ms, counted, said = instant.partition("+")
         if name == before or not due_ms.isdecimal() or (counted and not said.isdecimal()):
             return None

@@ -12,7 +12,6 @@ Promises, each proven by `tests/entitlements/test_api.py` and `tests/e2e/test_do
 """
 
 import asyncio
-import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -108,7 +107,7 @@ class Door(Generic[D]):
 
         Cost: three calls to Redis.
         """
-        digest = digest_of(command)
+        digest = codec.digest_of(command)
         shard = shard_of(command.account_id, self.settings.partitions)
         delivery = Delivery.of_request(command, topic, command_id, digest)
         await self.handling.handle_request(shard, delivery)
@@ -117,24 +116,11 @@ class Door(Generic[D]):
         if stored is None:
             detail = "The command could not be decided, and had no effect: the service's log says more."
             raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, HttpReason.INTERNAL, detail)
-        answer = answers.validate_json(stored)
-        if not _answers(answer, command, digest):
+        decided, answer = codec.remembered(stored)
+        if decided != digest:
             detail = "This idempotency key was used for another request: choose a new one for a new request."
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, HttpReason.IDEMPOTENCY_KEY_REUSED, detail)
-        return answer
-
-
-def _answers(answer: CommandResult, command: Payload, digest: str) -> bool:
-    """Whether a stored answer is this request's. One that came from Kafka is told by its type and sender alone."""
-    if answer.request_digest is not None:
-        return answer.request_digest == digest
-    sender = getattr(command, "user_id", None) or getattr(command, "staff_id", None)
-    return (answer.command_type, answer.user_id) == (command.ce_type, sender)
-
-
-def digest_of(command: Payload) -> str:
-    """Return what tells one request from another: SHA-256 over the command's type and data, in hex."""
-    return hashlib.sha256(command.ce_type.encode() + b" " + codec.to_json(command)).hexdigest()
+        return answers.validate_python(answer)
 
 
 def own_account(account_id: str, caller: Caller) -> None:

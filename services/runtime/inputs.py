@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from contracts.identity import derive_id
+from contracts.identity import derive_record_id
+from services.runtime.clock import to_rfc3339
 from services.runtime.delivery import Delivery, keys_of
 from services.runtime.sequences import Arrival, Sequences
 from services.runtime.telling import Said
@@ -17,9 +18,6 @@ Place = tuple[str, int]
 
 LATER_MAX = 32
 """How many inputs of a partition, written after a decision's cause, may have been passed before it all the same."""
-
-
-_RECORDS_PER_CAUSE_MAX = 1_000
 
 
 class Input(NamedTuple):
@@ -45,8 +43,8 @@ def written_ms(delivery: Delivery) -> int:
     return int(delivery.origin.timestamp)
 
 
-def _derives(account_id: str, cause_key: str, record_id: str) -> bool:
-    return any(derive_id(account_id, cause_key, number) == record_id for number in range(_RECORDS_PER_CAUSE_MAX))
+def _derives(account_id: str, cause_key: str, one: Said) -> bool:
+    return derive_record_id(account_id, cause_key, one.topic.name, one.sequence, to_rfc3339(one.at)) == one.id
 
 
 class Inputs:
@@ -79,16 +77,17 @@ class Inputs:
         for one in said:
             known = self._keys.get(one.cause_id, {})
             keys = dict.fromkeys((*known, *keys_of(one.cause_id)))
-            derived = (key for key in keys if _derives(account_id, key, one.id))
+            derived = (key for key in keys if _derives(account_id, key, one))
             found.append(one._replace(cause_id=next(derived, next(iter(known), one.cause_id))))
         return found
 
-    def find(self, cause_key: str) -> tuple[Delivery, int] | None:
-        """Return the first input of this key that was not passed, and its position in its partition."""
-        for place, position in self._where.get(cause_key, ()):
-            if position >= self._heads[place]:
-                return self._queues[place][position], position
-        return None
+    def find(self, cause_key: str) -> list[tuple[Delivery, int]]:
+        """Return the inputs of this key that were not passed, each with its position in its partition."""
+        return [
+            (self._queues[place][position], position)
+            for place, position in self._where.get(cause_key, ())
+            if position >= self._heads[place]
+        ]
 
     def passed(self, place: Place) -> None:
         """Take in that the next input of a partition was passed."""

@@ -20,55 +20,24 @@ Cost: one decision per input, some more where an order must be found; memory: on
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, NamedTuple
 
+from contracts.payload import Payload
 from contracts.topics import topic_of
 from services.runtime import codec
 from services.runtime.clock import from_milliseconds, to_rfc3339
 from services.runtime.decision import SCOPE_END, Answer, D, Decider, Row, State
 from services.runtime.delivery import Delivery
 from services.runtime.inputs import LATER_MAX, Input, Inputs, Place, place_of, written_ms
+from services.runtime.rebuilt import NOWHERE, Mark, Rebuilt, to_remember
 from services.runtime.redeciding import HALF, OTHERWISE, WHOLE, Redeciding, Says, as_told, came_over_http, fit
 from services.runtime.sequences import Sequences
 from services.runtime.telling import Difference, Said, Told, told_in_order
 
+_SAME_ID_MAX = 8  # inputs of one sender under one id, of which one was decided
 _RUN = 64  # written rows are kept apart until a run is over, and copied with each step
 _END_OF_TIME_MS = 2**62
-
-
-NOWHERE: Place = ("", -1)
-"""Where the commands are that came over HTTP."""
-
-
-class Mark(NamedTuple):
-    """The stored answer to a command: its bytes, when it was published (ms), and where the command is."""
-
-    answer: bytes
-    written_ms: int
-    place: Place
-    offset: int
-
-
-@dataclass(slots=True)
-class Rebuilt(Generic[D]):
-    """An account as its service left it. `known` is false where nothing but refusals of an unknown account was said.
-
-    `unhandled`: per place the first offset that the service has still to handle. `unpublished`: outbox records that the
-    log lacks of a decision it has a part of. `steps`: how many inputs and decisions led here.
-    """
-
-    account_id: str
-    document: D
-    rows: dict[str, Row | None]
-    sequences: Sequences = field(default_factory=Sequences)
-    known: bool = False
-    steps: int = 0
-    marks: dict[str, Mark] = field(default_factory=dict)
-    unhandled: dict[Place, int] = field(default_factory=dict)
-    unpublished: list[bytes] = field(default_factory=list)
-    differences: list[Difference] = field(default_factory=list)
 
 
 class _Rows(dict[str, Row | None]):
@@ -141,11 +110,12 @@ class Rebuilding(Generic[D]):
         start = self._pass_all(chain[:sure], place, told.at)
         chain, likely = chain[sure:], likely - sure
         run = self._run(start, chain, place, likely, told.at)
-        says = self._again.says(run.state, delivery, told.at) if delivery else None
+        emitted = self._emitted_before(told)
+        says = self._again.says(run.state, delivery, told.at, emitted) if delivery else None
         if delivery and fit(says, told) != WHOLE:
             for cut in (*range(likely + 1, len(chain) + 1), *range(likely - 1, -1, -1)):
                 other = self._run(start, chain, place, cut, told.at)
-                otherwise = self._again.says(other.state, delivery, told.at)
+                otherwise = self._again.says(other.state, delivery, told.at, emitted)
                 if fit(otherwise, told) > fit(says, told):
                     run, says = other, otherwise
                 if fit(says, told) == WHOLE:
@@ -159,16 +129,30 @@ class Rebuilding(Generic[D]):
         for one in told.said:
             self._told.emitted[one.topic.name] = max(one.sequence, self._told.emitted.get(one.topic.name, 0))
 
+    def _emitted_before(self, told: Told) -> Mapping[str, int] | None:
+        return self._told.emitted if any(one.sequence for one in told.said) else None
+
     def _cause_of(self, told: Told) -> tuple[Delivery | None, Place | None, int]:
-        found = self._inputs.find(told.cause_id)
-        if found is not None:
-            return found[0], place_of(found[0]), found[1]
+        if came_over_http(told):
+            return None, None, 0
+        found = self._inputs.find(told.cause_id)[:_SAME_ID_MAX]
+        if found:
+            which = found if len(found) > 1 else ()
+            delivery, position = next((each for each in which if self._fits(told, *each)), found[0])
+            return delivery, place_of(delivery), position
         timer = Delivery.of_timer_cause(self._account.account_id, told.cause_id)
         if timer is not None:
             return timer, None, 0
-        if not came_over_http(told):
-            self._differ("cause missing", f"{told} was caused by {told.cause_id}, which is not in the log")
+        self._differ("cause missing", f"{told} was caused by {told.cause_id}, which is not in the log")
         return None, None, 0
+
+    def _fits(self, told: Told, delivery: Delivery, position: int) -> bool:
+        """Whether this one of several inputs with the cause's id says what was said; nothing is passed yet."""
+        place, time_ms = place_of(delivery), written_ms(delivery)
+        chain = self._inputs.before(place, position, time_ms, self._to_come)
+        likely = sum(each.written_ms <= time_ms for each in chain)
+        run = self._run(_Run(self._state), chain, place, likely, told.at)
+        return fit(self._again.says(run.state, delivery, told.at, self._emitted_before(told)), told) == WHOLE
 
     def _pass_all(self, chain: Sequence[Input], own: Place | None, high: datetime) -> _Run[D]:
         """Pass inputs for good; return where that leads."""
@@ -221,7 +205,7 @@ class Rebuilding(Generic[D]):
         self._account.steps += 1
         how = fit(says, told)
         if says is None or how == OTHERWISE:
-            says = as_told(told, self._account.account_id)
+            says = as_told(told)
             if delivery is not None:
                 self._differ("decided otherwise", f"{told} is not what {told.cause_id} is decided to today")
         if says.accepted:
@@ -232,7 +216,8 @@ class Rebuilding(Generic[D]):
         elif delivery is None:
             for one in told.said:
                 if one.id in says.answer:
-                    self._account.marks[told.cause_id] = Mark(one.value, told.written_ms, NOWHERE, -1)
+                    kept = to_remember(says.answer[one.id], one.value, None)
+                    self._account.marks[told.cause_id] = Mark(kept, told.written_ms, NOWHERE, -1)
         if delivery is not None and how == HALF:
             self._complete(told, number, delivery, says)
 
@@ -255,7 +240,9 @@ class Rebuilding(Generic[D]):
             self._leave(place, offset)
         for answer_id, answer in says.answer.items():
             value = published.get(answer_id) or codec.to_json(answer)
-            self._account.marks[told.cause_id] = Mark(value, told.written_ms, place, offset)
+            command = delivery.message if isinstance(delivery.message, Payload) else None
+            kept = to_remember(answer, value, command)
+            self._account.marks[told.cause_id] = Mark(kept, told.written_ms, place, offset)
 
     def _complete(self, told: Told, number: int, delivery: Delivery, says: Says) -> None:
         """Keep for the outbox what a decision said behind the end of the log."""

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Generic, NamedTuple
 
-from contracts.identity import derive_id
+from contracts.identity import derive_record_id
 from contracts.payload import Payload
-from services.runtime.clock import to_milliseconds
+from contracts.results import CommandResult
+from contracts.topics import topic_of
+from services.runtime.clock import to_milliseconds, to_rfc3339
 from services.runtime.decision import (
     Accepted,
     Answer,
@@ -23,6 +25,7 @@ from services.runtime.decision import (
     State,
 )
 from services.runtime.delivery import Delivery
+from services.runtime.sequences import Sequences
 from services.runtime.telling import Told
 
 _TIMERS_MAX = 10_000
@@ -66,14 +69,28 @@ def came_over_http(told: Told) -> bool:
     return any(getattr(one.payload, "request_digest", None) for one in told.said)
 
 
-def as_told(told: Told, account_id: str) -> Says:
+def as_told(told: Told) -> Says:
     """Return what a decision said by the log alone; it refused when it answered with a reason."""
-    answer_id = derive_id(account_id, told.cause_id, 0)
     by_id: dict[str, Payload] = {one.id: one.payload for one in told.said if one.payload is not None}
-    answer = {event_id: payload for event_id, payload in by_id.items() if event_id == answer_id}
-    events = {event_id: payload for event_id, payload in by_id.items() if event_id != answer_id}
+    answer = {event_id: payload for event_id, payload in by_id.items() if isinstance(payload, CommandResult)}
+    events = {event_id: payload for event_id, payload in by_id.items() if event_id not in answer}
     refused = any(hasattr(payload, "reason") for payload in answer.values())
     return Says(not refused, events, answer)
+
+
+class _Places:
+    """Ids of records by their places on their topics, behind what was emitted."""
+
+    def __init__(self, account_id: str, cause_key: str, now: datetime, emitted: Mapping[str, int] | None) -> None:
+        self._account_id = account_id
+        self._cause_key = cause_key
+        self._time = to_rfc3339(now)
+        self._sequences = Sequences(dict(emitted)) if emitted is not None else None
+
+    def next(self, payload: Payload) -> str:
+        topic = topic_of(type(payload)).name
+        sequence = self._sequences.next(topic) if self._sequences is not None else 0
+        return derive_record_id(self._account_id, self._cause_key, topic, sequence, self._time)
 
 
 class Redeciding(Generic[D]):
@@ -127,20 +144,26 @@ class Redeciding(Generic[D]):
             if passed.applied and passed.state.document.timers.get(name) != due:  # one that stays would fire for ever
                 yield passed.state
 
-    def says(self, state: State[D], delivery: Delivery, now: datetime) -> Says | None:
-        """Return what an input or timer says, None when it is ignored or cannot be decided."""
+    def says(
+        self, state: State[D], delivery: Delivery, now: datetime, emitted: Mapping[str, int] | None
+    ) -> Says | None:
+        """Return what an input or timer says, None when it is ignored or cannot be decided.
+
+        `emitted`: the account's last sequence on each topic before it; None while nobody knew the account.
+        """
         decision = self._decide(state, delivery, now)
         if not isinstance(decision, Accepted | Rejected):
             return None
-        account_id, cause, message = state.account_id, delivery.cause, delivery.message
-        payloads = decision.events if isinstance(decision, Accepted) else ()
-        events = {derive_id(account_id, cause.key, number): event for number, event in enumerate(payloads, 1)}
+        places = _Places(state.account_id, delivery.cause.key, now, emitted)
+        message = delivery.message
+        events = {places.next(event): event for event in (decision.events if isinstance(decision, Accepted) else ())}
         answer: dict[str, Payload] = {}
         if self._answer and isinstance(message, Payload) and delivery.is_command:
             try:
-                answer[derive_id(account_id, cause.key, 0)] = self._answer(message, cause, decision, tuple(events))
+                result = self._answer(message, delivery.cause, decision, tuple(events))
             except Exception:  # noqa: BLE001 - a defect of the service, set aside then as now
                 return None
+            answer[places.next(result)] = result
         return Says(isinstance(decision, Accepted), events, answer)
 
     def _decide(self, state: State[D], delivery: Delivery, now: datetime) -> Decision | None:

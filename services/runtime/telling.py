@@ -1,6 +1,7 @@
 """What a service said about one account, read back from its own topics: decisions in the order they were taken.
 
-Everything that one decision said names the same cause. Each topic is in the order of the decisions (`ce_sequence`); the
+Everything that one decision said names the same cause and the same time; a sender may use an id again, long after its
+answer was forgotten, and that is another decision. Each topic is in the order of the decisions (`ce_sequence`); the
 topics among each other follow from the decisions that spoke on several of them, and else from the time of deciding.
 """
 
@@ -12,6 +13,8 @@ from typing import NamedTuple
 
 from contracts.payload import Payload
 from contracts.topics import Topic
+
+_Decision = tuple[str, datetime]
 
 
 class Difference(NamedTuple):
@@ -63,7 +66,7 @@ def told_in_order(account_id: str, said: Iterable[Said]) -> tuple[list[Told], li
     for name, records in topics.items():
         once, wrong = _once_each(name, records)
         differences += [Difference("sequence", account_id, text) for text in wrong]
-        runs.append([_told(tuple(group)) for _, group in groupby(once, key=lambda one: one.cause_id)])
+        runs.append([_told(tuple(group)) for _, group in groupby(once, key=lambda one: (one.cause_id, one.at))])
     told, contradicted = _merged(runs)
     if contradicted:
         text = f"what was said on {' and '.join(topics)} is not in one order of decisions"
@@ -93,21 +96,25 @@ def _told(said: tuple[Said, ...]) -> Told:
 def _merged(runs: Sequence[Sequence[Told]]) -> tuple[list[Told], bool]:
     """Merge the topics' runs; a decision that spoke on several topics is one, and comes when it is first in all."""
     left = [deque(run) for run in runs]
-    to_come = [Counter(told.cause_id for told in run) for run in runs]
+    to_come = [Counter(map(_decision, run)) for run in runs]
     merged: list[Told] = []
     contradicted = False
     while heads := [run[0] for run in left if run]:
-        ready = [head for head in heads if _first_in_all(head.cause_id, left, to_come)]
+        ready = [head for head in heads if _first_in_all(_decision(head), left, to_come)]
         contradicted = contradicted or not ready
-        cause_id = min(ready or heads, key=lambda told: told.at).cause_id
+        decision = _decision(min(ready or heads, key=lambda told: told.at))
         parts = []
         for run, counts in zip(left, to_come, strict=True):
-            if run and run[0].cause_id == cause_id:
+            if run and _decision(run[0]) == decision:
                 parts.append(run.popleft())
-                counts[cause_id] -= 1
+                counts[decision] -= 1
         merged.append(_told(tuple(one for part in parts for one in part.said)))
     return merged, contradicted
 
 
-def _first_in_all(cause_id: str, left: "Sequence[deque[Told]]", to_come: "Sequence[Counter[str]]") -> bool:
-    return all(not counts[cause_id] or run[0].cause_id == cause_id for run, counts in zip(left, to_come, strict=True))
+def _decision(told: Told) -> _Decision:
+    return told.cause_id, told.at
+
+
+def _first_in_all(decision: _Decision, left: "Sequence[deque[Told]]", to_come: "Sequence[Counter[_Decision]]") -> bool:
+    return all(not counts[decision] or _decision(run[0]) == decision for run, counts in zip(left, to_come, strict=True))

@@ -5,14 +5,14 @@ state after the last of them, and all that they said, in order. What a message c
 loading, checking the version and storing the state cost the same for one message and for a thousand.
 
 Nothing is written here. When the commit meets a conflict, the whole unit is thrown away and built again from what is
-stored then; ids derive from causes, so the second attempt says the same things.
+stored then. Ids derive from the cause and from the place of each record on its topic.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic
+from typing import Any, Generic, NamedTuple
 
-from contracts.identity import derive_id
+from contracts.identity import derive_record_id
 from contracts.payload import Payload
 from contracts.topics import topic_of
 from services.runtime import codec
@@ -36,7 +36,15 @@ from services.runtime.store import Commit, Loaded
 
 ACCEPTED, IGNORED, REPEATED = "accepted", "ignored", "repeated"
 _REMOVE_TIMER = -1
-_Said = tuple[Payload, str, bytes]  # with its id and its JSON
+
+
+class _Said(NamedTuple):
+    """A record to be: `sequence` is 0 for an account that nobody knows."""
+
+    payload: Payload
+    sequence: int
+    id: str
+    value: bytes
 
 
 class UnitOfWork(Generic[D]):
@@ -184,24 +192,32 @@ class UnitOfWork(Generic[D]):
             for event in payloads:
                 state = self._decider.evolve(state, event)
             self.state = state
-        said = [
-            (payload, derive_id(delivery.account_id, delivery.cause.key, ordinal), codec.to_json(payload))
-            for ordinal, payload in enumerate(payloads, 1)
-        ]
+        known = self._is_known_after(before, arrival)
+        said = [self._said(delivery, payload, sequenced=known) for payload in payloads]
         answer = b""
         if self._answer and isinstance(message, Payload) and delivery.is_command:
-            result = self._answer(message, delivery.cause, decision, tuple(event_id for _, event_id, _ in said))
-            answer = codec.to_json(result)
-            said.append((result, derive_id(delivery.account_id, delivery.cause.key, 0), answer))
+            result = self._answer(message, delivery.cause, decision, tuple(each.id for each in said))
+            said.append(self._said(delivery, result, sequenced=known))
+            answer = codec.to_remember(said[-1].value, delivery.cause.request_digest or codec.digest_of(message))
         self._take_in(delivery, arrival, before, said, answer)
+
+    def _is_known_after(self, before: State[D], arrival: Arrival | None) -> bool:
+        state = self.state
+        return self._known or state.document is not before.document or bool(state.written) or arrival is not None
+
+    def _said(self, delivery: Delivery, payload: Payload, *, sequenced: bool) -> _Said:
+        topic = topic_of(type(payload)).name
+        sequence = self._sequences.next(topic) if sequenced else 0
+        event_id = derive_record_id(delivery.account_id, delivery.cause.key, topic, sequence, self._time)
+        return _Said(payload, sequence, event_id, codec.to_json(payload))
 
     def _take_in(
         self, delivery: Delivery, arrival: Arrival | None, before: State[D], said: Sequence[_Said], answer: bytes
     ) -> None:
         """Add what a delivery did to what the commit will hold. All that may raise comes before anything is added."""
         document, written = self.state.document, self.state.written
-        known = self._known or document is not before.document or bool(written) or arrival is not None
-        records = [self._record(delivery, *each, sequenced=known) for each in said]
+        known = self._is_known_after(before, arrival)
+        records = [self._record(delivery, each) for each in said]
         timers = _changed_timers(before.document.timers, document.timers)
         if self._careful:
             codec.to_json(document)
@@ -226,17 +242,17 @@ class UnitOfWork(Generic[D]):
             self.arrivals.append((topic, sequence, arrival))
             self._gaps[topic] = self._sequences.applied[topic].missing_text()
 
-    def _record(self, delivery: Delivery, payload: Payload, event_id: str, value: bytes, *, sequenced: bool) -> bytes:
+    def _record(self, delivery: Delivery, said: _Said) -> bytes:
         return codec.pack(
-            payload.ce_type,
-            event_id,
+            said.payload.ce_type,
+            said.id,
             self._time,
             self.state.account_id,
-            self._sequences.next(topic_of(type(payload)).name) if sequenced else 0,
+            said.sequence,
             delivery.cause.id,
             delivery.correlation_id,
             delivery.traceparent,
-            value,
+            said.value,
         )
 
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from contracts.events import FeatureRequested
-from contracts.identity import derive_id
+from contracts.identity import derive_record_id
 from contracts.schemas import payload_types
 from contracts.topics import EVENTS, READERS, TOPICS
 from services.runtime.codec import to_json
@@ -42,7 +42,8 @@ def test_the_record_on_the_page_is_a_real_one() -> None:
     headers, key, value = the_record()
     assert headers["ce_type"] == FeatureRequested.ce_type
     assert headers["ce_source"] == EVENTS.source
-    assert headers["ce_id"] == derive_id(headers["ce_subject"], headers["ce_causationid"], 1)
+    place = (EVENTS.name, int(headers["ce_sequence"]), headers["ce_time"])
+    assert headers["ce_id"] == derive_record_id(headers["ce_subject"], headers["ce_causationid"], *place)
     assert key == headers["ce_subject"] == json.loads(value)["account_id"]
     assert to_json(FeatureRequested.model_validate_json(value)) == value.encode()
 

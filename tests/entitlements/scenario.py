@@ -7,14 +7,13 @@ from contracts.accounts import AccountUpdated, Billing, BillingFrequency, Licens
 from contracts.backoffice import Staff
 from contracts.catalog import Catalog
 from contracts.commands import PurchaseAddOn, RequestFeature, RequestQuote, StartTrial
-from contracts.identity import derive_id
 from contracts.money import Money
 from contracts.payload import Payload
 from contracts.results import Action, Ask, Reason
 from services.entitlements.account import Entitlements
 from services.entitlements.domain import EntitlementsDecider
 from services.runtime.decision import Accepted, Message, Rejected
-from tests.scenario import Scenario
+from tests.scenario import Scenario, made
 
 P = TypeVar("P", bound=Payload)
 
@@ -67,7 +66,7 @@ CATALOG = Catalog.model_validate(
 )
 DECIDER = EntitlementsDecider(CATALOG)
 UNLIKE = EntitlementsDecider(Catalog(self_service_seat_limit=1, quote_valid_days=1, add_ons={}))
-SUBSCRIPTION = derive_id(ACCOUNT, "buy", "subscription")
+SUBSCRIPTION = made("subscription", "buy", NOW)
 
 COMMANDS = {
     Action.SUBSCRIBE_NOW: PurchaseAddOn,

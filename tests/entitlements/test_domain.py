@@ -6,7 +6,6 @@ import pytest
 
 from contracts.accounts import BillingFrequency, Licenses
 from contracts.events import AddOnPurchased, FeatureRequested, Person, QuoteRequested, Terms, TrialEnded, TrialStarted
-from contracts.identity import derive_id
 from contracts.money import Money
 from contracts.results import Action, Ask, Reason
 from services.entitlements.schedule import AddOnState, Subscription, Trial
@@ -25,6 +24,7 @@ from tests.entitlements.scenario import (
     then_refused,
     trial,
 )
+from tests.scenario import made
 
 OWNER = Person(user_id="owner", role="owner", name="Owner")
 ADMIN = Person(user_id="admin", role="admin", name="Admin")
@@ -38,7 +38,7 @@ def sold(effective: date = date(2026, 9, 30)) -> AddOnPurchased:
     return AddOnPurchased(
         account_id=ACCOUNT,
         add_on=ADD_ON,
-        subscription_id=derive_id("acme", "buy", "subscription"),
+        subscription_id=made("subscription", "buy", NOW),
         purchased_by=OWNER,
         purchased_at=NOW,
         effective_date=effective,
@@ -145,7 +145,7 @@ def test_a_quote_request_names_the_seats_it_is_for() -> None:
         QuoteRequested(
             account_id=ACCOUNT,
             add_on=ADD_ON,
-            quote_id=derive_id("acme", "ask", "quote"),
+            quote_id=made("quote", "ask", NOW),
             requested_by=OWNER,
             requested_at=NOW,
             licenses=Licenses(standard=50, additional=10),
@@ -155,7 +155,7 @@ def test_a_quote_request_names_the_seats_it_is_for() -> None:
     )
     pending = story.document.add_ons[ADD_ON].quote
     assert pending is not None
-    assert pending.id == derive_id("acme", "ask", "quote")
+    assert pending.id == made("quote", "ask", NOW)
 
 
 def test_one_quote_is_open_at_a_time() -> None:

@@ -19,7 +19,6 @@ from services.entitlements.domain import EntitlementsDecider
 from tests.entitlements.scenario import (
     ACCOUNT,
     CATALOG,
-    SUBSCRIPTION,
     account,
     having,
     member,
@@ -30,7 +29,7 @@ from tests.entitlements.scenario import (
     trial,
 )
 from tests.promising import AT, KEYS, TERMS, promise, token
-from tests.scenario import Scenario
+from tests.scenario import Scenario, made
 
 
 def acme(now: datetime = AT, catalog: Catalog = CATALOG, keys: PromiseKeys = KEYS) -> Scenario[Entitlements]:
@@ -211,8 +210,8 @@ def test_no_day_is_promised_twice() -> None:
     story = acme(before, _one_price())
     having(story.when(purchase(), cause_id="buy"))
     story.now = before + timedelta(minutes=6)
-    having(story, staff(CancelSubscription, subscription_id=SUBSCRIPTION, when="now"))
-    made = promise(promised_at=before, expires_at=before + timedelta(minutes=15))
-    story.when(purchase(price_promise=token(made)))
+    having(story, staff(CancelSubscription, subscription_id=made("subscription", "buy", before), when="now"))
+    promised = promise(promised_at=before, expires_at=before + timedelta(minutes=15))
+    story.when(purchase(price_promise=token(promised)))
     assert "as 2026-09-30 is paid already" in refused(story).message
     assert purchased(story.when(purchase())).effective_date == date(2026, 10, 1)

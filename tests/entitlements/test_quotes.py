@@ -16,7 +16,6 @@ from contracts.events import (
     Terms,
     TrialEnded,
 )
-from contracts.identity import derive_id
 from contracts.results import Action, Ask, Reason
 from services.entitlements.account import Entitlements
 from services.runtime.decision import Accepted
@@ -35,10 +34,10 @@ from tests.entitlements.scenario import (
     then_refused,
     trial,
 )
-from tests.scenario import Scenario
+from tests.scenario import Scenario, made
 
 OWNER = Person(user_id="owner", role="owner", name="Owner")
-QUOTE = derive_id(ACCOUNT, "ask", "quote")
+QUOTE = made("quote", "ask", NOW)
 THIRTY_DAYS = timedelta(days=30)
 TODAY = date(2026, 9, 30)
 
@@ -74,7 +73,7 @@ def activated(**changes: Any) -> AddOnPurchased:
     return AddOnPurchased(
         account_id=ACCOUNT,
         add_on=ADD_ON,
-        subscription_id=derive_id(ACCOUNT, "offer", "subscription"),
+        subscription_id=made("subscription", "offer", NOW),
         purchased_by=OWNER,
         purchased_at=NOW,
         origin="quote",
@@ -170,7 +169,7 @@ def test_an_inactive_account_gets_no_subscription(status: str) -> None:
 def test_no_day_belongs_to_two_subscriptions() -> None:
     """A subscription that begins in the past begins where the one before it ended, or later."""
     story = acme().when(purchase(), cause_id="buy").advance(timedelta(days=10))
-    bought = derive_id(ACCOUNT, "buy", "subscription")
+    bought = made("subscription", "buy", NOW)
     having(story, staff(CancelSubscription, subscription_id=bought, when="now"))
     having(story, account(2, sales_managed=True), quote())
     then_refused(story.when(activate(effective_date="2026-10-09")), Reason.CHANGE_NOT_ALLOWED)

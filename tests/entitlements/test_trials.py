@@ -8,7 +8,6 @@ import pytest
 from contracts.accounts import BillingFrequency, Licenses
 from contracts.backoffice import EndTrial, ExtendTrial, GrantAddOn
 from contracts.events import AddOnPurchased, Person, Terms, TrialEnded, TrialEndingSoon, TrialExtended
-from contracts.identity import derive_id
 from contracts.results import Action, Reason
 from services.entitlements.account import TRIAL_END, TRIAL_NOTICE, Entitlements
 from services.entitlements.domain import EntitlementsDecider
@@ -31,7 +30,7 @@ from tests.entitlements.scenario import (
     then_refused,
     trial,
 )
-from tests.scenario import Scenario
+from tests.scenario import Scenario, made
 
 OWNER = Person(user_id="owner", role="owner", name="Owner")
 ENDS = NOW + timedelta(days=14)
@@ -133,7 +132,7 @@ def test_a_trial_that_converts_is_bought_as_it_ends() -> None:
         AddOnPurchased(
             account_id=ACCOUNT,
             add_on=CONVERTING,
-            subscription_id=derive_id(ACCOUNT, name, "subscription"),
+            subscription_id=made("subscription", name, ends_at),
             purchased_by=OWNER,
             purchased_at=ends_at,
             effective_date=date(2026, 10, 7),

@@ -4,7 +4,6 @@ import pytest
 
 from contracts.accounts import AccountManager
 from contracts.backoffice import Staff
-from contracts.identity import derive_id
 from contracts.invoices import InvoiceKind
 from contracts.notices import NotificationRequested, Recipient
 from contracts.payload import Payload
@@ -26,6 +25,7 @@ from tests.notifications.messages import (
     said,
     story,
 )
+from tests.scenario import made
 
 MIA = AccountManager(name="Mia", email="mia@sales.test")
 QUOTE, RECEIPT, INVOICE = "quote_requested", "purchase_receipt", "invoice"
@@ -37,7 +37,7 @@ def test_a_quote_request_reaches_the_account_manager() -> None:
 
     (notice,) = scene.emitted_of(NotificationRequested)
     assert notice.recipients == (Recipient(email="mia@sales.test", name="Mia"),)
-    assert notice.notification_id == derive_id("acme", "quote-event", "quote_requested:quote-1")
+    assert notice.notification_id == made("quote_requested:quote-1", "quote-event", START)
     assert notice.requested_at == START
     assert notice.data == {
         "add_on": ANALYTICS,
@@ -123,8 +123,8 @@ def test_a_purchase_gives_every_owner_a_receipt() -> None:
     scene = story().given(owner(), owner("otto"), member("adam", "admin")).when(invoice(), cause_id="invoice-event")
 
     assert notices(scene) == [(RECEIPT, ["olga", "otto"])]
-    assert scene.emitted_of(NotificationRequested)[0].notification_id == derive_id(
-        "acme", "invoice-event", "purchase_receipt:acme-000001"
+    assert scene.emitted_of(NotificationRequested)[0].notification_id == made(
+        "purchase_receipt:acme-000001", "invoice-event", START
     )
     receipt = said(scene)
     assert receipt["invoice_number"] == "acme-000001"

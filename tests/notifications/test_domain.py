@@ -7,7 +7,6 @@ import pytest
 
 from contracts.commands import RequestFeature
 from contracts.events import AddOnGranted
-from contracts.identity import derive_id
 from contracts.notices import NotificationRequested, Recipient, Template
 from services.runtime.decision import Accepted, TimerDue
 from tests.notifications.messages import (
@@ -27,6 +26,7 @@ from tests.notifications.messages import (
     said,
     story,
 )
+from tests.scenario import made
 
 FIRST, DIGEST = "feature_request_first", "feature_request_digest"
 
@@ -38,7 +38,7 @@ def test_the_first_request_reaches_the_owners_at_once() -> None:
     scene.then(
         NotificationRequested(
             account_id=ACCOUNT,
-            notification_id=derive_id("acme", "request-1", f"{FIRST}:{ANALYTICS}"),
+            notification_id=made(f"{FIRST}:{ANALYTICS}", "request-1", START),
             template=Template.FEATURE_REQUEST_FIRST,
             requested_at=START,
             recipients=(Recipient(user_id="olga", email="olga@acme.test", name="Olga"),),

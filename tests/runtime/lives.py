@@ -12,7 +12,8 @@ from services.runtime.clock import to_milliseconds
 from services.runtime.decision import Decider, NeedsRows, TimerDue
 from services.runtime.delivery import Delivery
 from services.runtime.inputs import place_of
-from services.runtime.rebuilding import Rebuilding, Rebuilt
+from services.runtime.rebuilding import Rebuilding
+from services.runtime.rebuilt import Rebuilt
 from services.runtime.sequences import Sequences
 from services.runtime.store import Loaded
 from services.runtime.telling import Said
@@ -35,6 +36,7 @@ class Life:
         self.document: bytes | None = None
         self.rows: dict[str, bytes] = {}
         self.answers: dict[str, bytes] = {}
+        self._remembered: set[str] = set()
         self._timers: dict[str, int] = {}
         self._offsets: defaultdict[Any, itertools.count[int]] = defaultdict(itertools.count)
 
@@ -51,7 +53,7 @@ class Life:
         unit: UnitOfWork[Any] = UnitOfWork(
             self.decider, answer, "acme", self.now, Loaded(self.version, self.sequences, self.document, [], [])
         )
-        for command_id in self.answers:
+        for command_id in self._remembered:
             unit.mark_answered(command_id)
         for delivery in batch:
             try:
@@ -81,10 +83,15 @@ class Life:
         self.document = commit.document or self.document
         self.rows |= _pairs(commit.rows)
         self.answers |= _pairs(commit.inbox)
+        self._remembered |= _pairs(commit.inbox).keys()
         for record in commit.records:
             out = codec.unpack(record)
             written = SimpleNamespace(value=out.value, headers=out.headers, timestamp=to_milliseconds(self.now))
             self.said.append(said_of(written, out.topic))
+
+    def forget(self) -> None:
+        """Let the retention of answers pass: what has an id of before is a new command."""
+        self._remembered.clear()
 
     def fire(self) -> None:
         """Fire the timers that are due."""

@@ -78,6 +78,19 @@ def test_an_id_is_bounded() -> None:
     assert reason(read(ce_id=b"x" * 129)) == "id_too_long"
 
 
+@pytest.mark.parametrize("event_id", ["a\x1fb", "a\nb", "a\x7f", "a\u0085b", f"{topics.BACKOFFICE.name}\x1forder-1"])
+def test_an_id_holds_no_control_character(event_id: str) -> None:
+    """CloudEvents forbids them, and one of them stands between a topic and an id where both are a key."""
+    assert reason(read(ce_id=event_id.encode())) == "id_not_printable"
+    assert reason(structured(EVENT | {"id": event_id})) == "id_not_printable"
+
+
+def test_an_id_is_none_of_a_timer_s() -> None:
+    """Who chose an id such as those of timers would be taken for one by a rebuild."""
+    assert reason(read(ce_id=b"timer:acme:trial_end:ai:1791993601000")) == "id_reserved"
+    assert isinstance(read(ce_id=b"timer"), Envelope)
+
+
 def test_what_is_passed_on_is_bounded() -> None:
     """A correlation or trace header too long to pass on is dropped: it would make every event it causes too large."""
     envelope = read(ce_correlationid=b"c" * 100_000, ce_traceparent=b"t" * 100_000)

@@ -1,7 +1,6 @@
 """Load, decide, commit: one effect each, whoever else writes, on the embedded Valkey (and on all for the race)."""
 
 import asyncio
-import json
 from collections import Counter
 from datetime import datetime, timedelta
 
@@ -11,6 +10,7 @@ from contracts import topics
 from contracts.events import TrialEnded, TrialStarted
 from contracts.results import CommandAccepted
 from services.runtime.clock import ManualClock, to_milliseconds
+from services.runtime.codec import remembered
 from services.runtime.committing import Committing
 from services.runtime.decision import Message
 from services.runtime.delivery import Delivery
@@ -52,7 +52,7 @@ async def test_one_id_on_two_topics_is_two_commands(embedded_store: Store) -> No
     assert await emitted(embedded_store, CommandAccepted.ce_type) == [(1, "c1"), (2, "c1"), (3, "c2"), (4, "c2")]
     keys = [each.cause.key for each in sent]
     (loaded,) = await embedded_store.load(0, [Wanted("acme", keys, [])])
-    assert [json.loads(stored or b"")["command_id"] for stored in loaded.answers] == ["c1", "c1", "c2", "c2"]
+    assert [remembered(stored or b"")[1]["command_id"] for stored in loaded.answers] == ["c1", "c1", "c2", "c2"]
 
 
 async def test_a_thousand_commands_of_an_account_are_one_commit(embedded_store: Store) -> None:
@@ -63,7 +63,7 @@ async def test_a_thousand_commands_of_an_account_are_one_commit(embedded_store: 
 
     (loaded,) = await embedded_store.load(0, [Wanted("acme", names, ["person:ann"])])
     assert (loaded.version, loaded.rows) == (1, [b'{"count":1000}'])
-    assert [json.loads(answer or b"")["command_id"] for answer in loaded.answers] == names
+    assert [remembered(answer or b"")[1]["command_id"] for answer in loaded.answers] == names
     for kind in (TrialEnded.ce_type, CommandAccepted.ce_type):
         assert await emitted(embedded_store, kind) == list(enumerate(names, 1))
 

@@ -51,6 +51,38 @@ def test_the_fold_of_requests_among_inputs_is_what_was_stored(steps: list[tuple[
     life.assert_rebuilt(life.rebuilt())
 
 
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(("http", "kafka", "event", "staff", "forget")),
+            st.sampled_from(("one", "two")),
+            st.sampled_from(("count", "reject", "row")),
+        )
+    )
+)
+def test_an_id_used_again_is_another_decision(steps: list[tuple[str, str, str]]) -> None:
+    """Within the retention an id has one effect, on either way; behind it another, whose records have their own ids.
+
+    The log gives the same account, whatever the id was used for in between.
+    """
+    life, sequences = Life(Spoken()), itertools.count(1)
+    for way, command_id, wish in steps:
+        match way:
+            case "forget":
+                life.forget()
+            case "http":
+                life.handle(request(command_id, wish))
+            case "staff":
+                life.handle(request(command_id, wish, BACKOFFICE))
+            case "kafka":
+                life.handle(life.sent(command("acme", command_id, wish)))
+            case _:
+                life.handle(life.sent(event("acme", next(sequences))))
+    life.assert_told_apart()
+    life.assert_rebuilt(life.rebuilt())
+
+
 def test_a_request_and_an_order_of_staff_may_have_one_id() -> None:
     """A member's command from Kafka and staff's over HTTP with the same id are two, and both answers come back."""
     life = Life(Spoken())

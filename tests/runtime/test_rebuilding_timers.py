@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from contracts.commands import StartTrial
-from contracts.identity import derive_id
+from contracts.identity import derive_record_id
 from services.runtime.clock import from_milliseconds, to_milliseconds
 from services.runtime.decision import Accepted, Cause, Decision, Message, State, TimerDue
 from services.runtime.delivery import Delivery
@@ -36,7 +36,10 @@ def test_a_timer_of_a_log_that_does_not_count_what_was_said_is_found() -> None:
     life.fire()
     *said, fired = life.said
     plain = fired.cause_id.partition("+")[0]
-    life.said = [*said, fired._replace(cause_id=plain, id=derive_id("acme", plain, 1))]
+    life.said = [
+        *said,
+        fired._replace(cause_id=plain, id=derive_record_id("acme", plain, fired.topic.name, fired.sequence, "")),
+    ]
     life.assert_rebuilt(life.rebuilt())
 
 

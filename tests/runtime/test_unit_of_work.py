@@ -1,21 +1,35 @@
 """One account during one attempt: what its deliveries become, together one commit."""
 
 import json
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel
 
 from contracts import topics
 from contracts.events import TrialEnded
-from contracts.identity import derive_id
+from contracts.identity import derive_record_id
 from contracts.results import CommandAccepted, CommandRejected
+from contracts.topics import Topic
 from services.runtime import codec
+from services.runtime.clock import to_rfc3339
 from services.runtime.decision import NeedsRows
 from services.runtime.delivery import Delivery
 from services.runtime.sequences import Arrival, Sequences
+from services.runtime.store import Commit
 from services.runtime.unit_of_work import ACCEPTED, IGNORED, REPEATED
 from tests.runtime.counting import committed, said, stored, unit
-from tests.runtime.toys import TOTAL, command, event, fact
+from tests.runtime.toys import NOW, TOTAL, command, event, fact
+
+
+def identity(cause_id: str, topic: Topic, sequence: int) -> str:
+    """Return the id of what a command said on a topic."""
+    return derive_record_id("acme", cause_id, topic.name, sequence, to_rfc3339(NOW))
+
+
+def answers_in(commit: Commit) -> list[Any]:
+    """Return the answers that a commit keeps."""
+    return [codec.remembered(stored)[1] for stored in commit.inbox[1::2] if isinstance(stored, bytes)]
 
 
 def test_a_command_becomes_state_event_answer_and_mark() -> None:
@@ -28,12 +42,14 @@ def test_a_command_becomes_state_event_answer_and_mark() -> None:
     assert (commit.account_id, commit.expected_version) == ("acme", 0)
     assert json.loads(commit.document)["count"] == 1
     assert said(commit) == [
-        (TrialEnded.ce_type, derive_id("acme", "c1", 1), 1),
-        (CommandAccepted.ce_type, derive_id("acme", "c1", 0), 1),
+        (TrialEnded.ce_type, identity("c1", topics.EVENTS, 1), 1),
+        (CommandAccepted.ce_type, identity("c1", topics.RESULTS, 1), 1),
     ]
-    command_id, answer = commit.inbox
+    command_id, answer = cast(tuple[str, bytes], tuple(commit.inbox))
     assert command_id == "c1"
-    assert json.loads(answer)["events"] == [derive_id("acme", "c1", 1)]
+    digest, kept = codec.remembered(answer)
+    assert digest == codec.digest_of(command("acme", "c1").message)  # type: ignore[arg-type]
+    assert kept["events"] == [identity("c1", topics.EVENTS, 1)]
 
 
 def test_all_of_a_batch_is_one_commit() -> None:
@@ -49,9 +65,11 @@ def test_all_of_a_batch_is_one_commit() -> None:
     assert commit.expected_version == 0
     assert json.loads(commit.document)["causes"] == ["c1", "c2", "c3"]
     assert commit.inbox[::2] == ["c1", "c2", "c3"]
-    assert [json.loads(answer)["command_id"] for answer in commit.inbox[1::2]] == ["c1", "c2", "c3"]
+    assert [answer["command_id"] for answer in answers_in(commit)] == ["c1", "c2", "c3"]
     assert [record[1:] for record in said(commit)] == [
-        (derive_id("acme", f"c{number}", ordinal), number) for number in (1, 2, 3) for ordinal in (1, 0)
+        (identity(f"c{number}", topic, number), number)
+        for number in (1, 2, 3)
+        for topic in (topics.EVENTS, topics.RESULTS)
     ]
     assert Sequences.load(commit.sequences).emitted == {topics.EVENTS.name: 3, topics.RESULTS.name: 3}
 

@@ -31,7 +31,15 @@ def _known_zone(name: str) -> str:
     return name
 
 
-AccountId = Annotated[str, Field(pattern=r"^[!-~]{1,128}$", description="Opaque id: printable ASCII, no spaces.")]
+# One part of a URL's path, whoever encodes it: servers split at an encoded slash too, and clients resolve "." and "..".
+AccountId = Annotated[
+    str,
+    Field(
+        max_length=128,
+        pattern=r"^([!-,0-~-]|\.[!-,0-~-]|\.\.[!-.0-~])[!-.0-~]*$",
+        description='Opaque id: printable ASCII, no spaces or slashes, neither "." nor "..".',
+    ),
+]
 UserId = Annotated[str, Field(pattern=r"^[!-~]{1,128}$", description="Opaque id: printable ASCII, no spaces.")]
 AddOnId = Annotated[str, Field(min_length=1, max_length=64, description="An add-on's id in the catalog.")]
 Note = Annotated[str, Field(max_length=1_000, description="Free text of a member, at most 1,000 characters.")]

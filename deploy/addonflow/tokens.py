@@ -31,7 +31,8 @@ from services.runtime.settings import Settings
 DEFAULT_FOLDER: Final = Path(".addonflow/keys")
 _ALGORITHM: Final = "EdDSA"
 _SECRET_BYTES: Final = 32
-_ID: Final[TypeAdapter[str]] = TypeAdapter(AccountId | UserId)
+_ACCOUNT: Final[TypeAdapter[str]] = TypeAdapter(AccountId)
+_SUBJECT: Final[TypeAdapter[str]] = TypeAdapter(UserId)
 _KEY: Final = TypeAdapter(dict[str, str])
 
 
@@ -125,12 +126,14 @@ def claims_of(
         raise ValueError("say whose token: --account and --user, --staff, or --product")
     try:
         if account is not None:
-            return {"sub": _ID.validate_python(user), settings.token_account_claim: _ID.validate_python(account)}
+            account_id = _ACCOUNT.validate_python(account)
+            return {"sub": _SUBJECT.validate_python(user), settings.token_account_claim: account_id}
         if staff:
-            return {"sub": _ID.validate_python(user or "staff"), "scope": STAFF_SCOPE}
-        return {"sub": _ID.validate_python(product), "scope": PRODUCT_SCOPE}
+            return {"sub": _SUBJECT.validate_python(user or "staff"), "scope": STAFF_SCOPE}
+        return {"sub": _SUBJECT.validate_python(product), "scope": PRODUCT_SCOPE}
     except ValidationError as error:
-        raise ValueError("an id is 1 to 128 printable ASCII characters without spaces") from error
+        message = "an id is 1 to 128 printable ASCII characters without spaces, an account's without slashes too"
+        raise ValueError(message) from error
 
 
 def _new_key() -> dict[str, Any]:

@@ -5,9 +5,10 @@
 
 Promises (`tests/entitlements/test_client.py`):
 - An answer that is fresh costs no call; an older one is asked for again by its ETag, once however many wait for it.
-- While the service does not answer, or knows no such account, the last that was known good is given, marked stale, with
-  its age; when that is older than `stale_seconds_max`, or nothing was ever known, the policy of the add-on decides.
-- A service that is away is left alone for a while, so that a check then costs nothing but memory.
+- While the service does not answer, or refuses to of an account, the last that was known good is given, marked stale,
+  with its age; when that is older than `stale_seconds_max`, or nothing was ever known, the add-on's policy decides.
+- A service that is away is left alone for a while, so that a check then costs nothing but memory. What it refuses of
+  one account changes no other's checks; an id that no account can have is not asked about.
 - Nothing grows without bound: accounts kept, connections, the time of a check.
 """
 
@@ -23,12 +24,17 @@ from typing import Final, NamedTuple, Self
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from contracts.payload import AccountId
 
 log = logging.getLogger("addonflow.client")
 _CONNECTIONS: Final = httpx.Limits(max_connections=20, max_keepalive_connections=10)
 _BYTES_MAX: Final = 1_048_576
 _PAUSE_SECONDS_MAX: Final = 60.0
+_ACCOUNT: Final = TypeAdapter(AccountId)
+_REFUSED: Final = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY})
+_PROBLEM: Final = "urn:addonflow:problem:"
 
 
 class Answer(NamedTuple):
@@ -52,7 +58,7 @@ class _Document(BaseModel):
 class _Known:
     """What was answered about an account: known good `at`, asked last `asked_at` (the event loop's seconds).
 
-    `entitled` is None while the service itself knows no such account.
+    `entitled` is None while the service itself refuses to say: it knows no such account, or the token may not ask.
     """
 
     entitled: Mapping[str, bool] | None
@@ -120,7 +126,8 @@ class EntitlementsClient:
         """
         now = asyncio.get_running_loop().time()
         known = self._known.get(account_id)
-        if (known is None or now - known.asked_at > self._fresh_seconds) and now >= self._paused_until:
+        old = known is None or now - known.asked_at > self._fresh_seconds
+        if old and now >= self._paused_until and _may_be(account_id):
             await self._ask_once(account_id)
             now, known = asyncio.get_running_loop().time(), self._known.get(account_id)
         if known is None or known.entitled is None or now - known.at > self._stale_seconds_max:
@@ -164,7 +171,7 @@ class EntitlementsClient:
                 return _Known(known.entitled, known.tag, at, at)
             case HTTPStatus.OK:
                 return _Known(_entitled(response.content), response.headers.get("etag", ""), at, at)
-            case HTTPStatus.NOT_FOUND if _is_unknown(response):  # not yet; or its store was lost, and we know better
+            case status if status in _REFUSED and _is_own(response):  # unknown: its store may be lost, we know better
                 return replace(known, asked_at=at) if known is not None else _Known(None, "", at, at)
         self._pause_for(response)
         raise _NoAnswer(f"{response.status_code} {response.text[:200]}")
@@ -186,9 +193,17 @@ def _entitled(body: bytes) -> Mapping[str, bool]:
     return {each.add_on: each.entitled for each in document.entitlements}
 
 
-def _is_unknown(response: httpx.Response) -> bool:
-    """Whether entitlements itself says that it knows no such account; a proxy's 404 says nothing."""
+def _is_own(response: httpx.Response) -> bool:
+    """Whether a problem is entitlements' own; what a proxy answers says nothing of an account."""
     try:
-        return bool(response.json()["reason"] == "account_unknown")
+        return str(response.json()["type"]).startswith(_PROBLEM)
     except (ValueError, KeyError, TypeError):
         return False
+
+
+def _may_be(account_id: str) -> bool:
+    try:
+        _ACCOUNT.validate_python(account_id)
+    except ValidationError:
+        return False
+    return True

@@ -46,11 +46,23 @@ def test_every_message_names_its_account(name: str) -> None:
         TYPES[name].model_validate(without)
 
 
-@pytest.mark.parametrize("account_id", ["", "two words", "zürich", "a\nb", "a" * 129, 7, None])
+NO_ACCOUNT_IDS = ["", "two words", "zürich", "a\nb", "a" * 129, 7, None, "/", "acme/x", "acme/", ".", "..", "../x"]
+
+
+@pytest.mark.parametrize("account_id", NO_ACCOUNT_IDS)
 def test_an_account_id_is_printable_ascii(account_id: object) -> None:
-    """An account id is 1 to 128 printable ASCII characters without spaces: it is a key, a header and part of a name."""
+    """An account id is 1 to 128 printable ASCII characters: one part of a path, so no slash, nor "." or ".."."""
     with pytest.raises(ValidationError, match="account_id"):
         read("StartTrial", account_id=account_id)
+
+
+@pytest.mark.parametrize(
+    "account_id",
+    ["a", "-", "a" * 128, "...", "..a", ".a", "." * 128, "".join(map(chr, range(33, 127))).replace("/", "")],
+)
+def test_an_account_id_may_be_anything_else(account_id: str) -> None:
+    """Every other printable character may stand in an account id, at every place."""
+    assert read("StartTrial", account_id=account_id).account_id == account_id
 
 
 @pytest.mark.parametrize(

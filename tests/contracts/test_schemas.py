@@ -20,6 +20,7 @@ from tests.contracts.examples import example
 
 ROOT = Path(__file__).parents[2]
 TYPES = payload_types()
+ACCOUNT_ID = schema_of(TYPES[0])["properties"]["account_id"]["pattern"]
 # A committed version by which no record was ever written does not bind: git's id of the file -> why it does not.
 # These are from before the first release.
 NEVER_PUBLISHED: dict[str, str] = {
@@ -28,6 +29,14 @@ NEVER_PUBLISHED: dict[str, str] = {
     "dc3ced2519559227ea0abf89a4e3a26d8363c4ad": "CommandRejected: reasons were added",
     "0a4b24b61597f9709f186d286946cfc4ca124b7d": "NotificationRequested: `template` became an open string",
 }
+# What every message broke before the first release -> why nothing else could be done.
+BROKEN_BEFORE_RELEASE: dict[str, str] = dict.fromkeys(
+    (
+        "$.account_id: maxLength 128 added",  # the same bound, which stood in the pattern
+        f"$.account_id: pattern changed from '^[!-~]{{1,128}}$' to {ACCOUNT_ID!r}",
+    ),
+    "no door could be asked about an account whose id has a slash",
+)
 
 of_every_type = pytest.mark.parametrize("payload", TYPES, ids=lambda payload: payload.ce_type)
 
@@ -55,6 +64,7 @@ def broken_promises(root: Path, folder: Path, name: str, new: dict[str, Any]) ->
         for blob in committed_versions(root, folder).get(name, [])
         if blob not in NEVER_PUBLISHED
         for complaint in breaking_changes(json.loads(git(root, "cat-file", "blob", blob)), new)
+        if complaint not in BROKEN_BEFORE_RELEASE
     ]
 
 

@@ -35,6 +35,7 @@ def nowhere() -> str:
         (("send", "PurchaseAddOn", "a=b", "--json", "{}"), "not both"),
         (("send", "PurchaseAddOn", "--file", "x.jsonl"), "a file says everything itself"),
         (("send", "--file", "no-such-file.jsonl"), "no-such-file.jsonl cannot be read"),
+        (("token", "--account", "acme/x", "--user", "olga"), "an account's without slashes"),
         (("watch", "--topic", "nonsense"), "no topic contains 'nonsense'"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from services.entitlements.client import Answer, EntitlementsClient
 from services.runtime.authentication import PRODUCT_SCOPE
 from tests.containers import free_port
-from tests.entitlements.scenario import ADD_ON, account, purchase
+from tests.entitlements.scenario import ADD_ON, account, member, purchase
 from tests.entitlements.serving import ISSUER, Served, serving
 
 TOKEN = ISSUER.token("dialer", None, scope=PRODUCT_SCOPE)
@@ -240,9 +240,47 @@ async def test_a_token_may_be_renewed(served: Served) -> None:
         assert (await client.check("acme", ADD_ON)).stale
 
 
-async def test_an_account_id_is_one_part_of_the_path(served: Served) -> None:
-    """An id with a slash in it asks about that account, and never about another one's door."""
+@pytest.mark.parametrize("account_id", ["a?b#c%2F;:@&=+$,", "...", "\\\\x"])
+async def test_an_account_id_is_one_part_of_the_path(served: Served, account_id: str) -> None:
+    """Whatever stands in an id that an account can have, that account is asked about and no other."""
+    theirs = {"account_id": account_id}
+    await served.tell(*(each.model_copy(update=theirs) for each in (account(), member("owner"), purchase())))
     async with asking(served.url) as client:
+        assert (await client.check(account_id, ADD_ON)).entitled
+        assert not (await client.check("acme", ADD_ON)).entitled
+
+
+@pytest.mark.parametrize("account_id", ["two words", "acme/entitlements/x?", "..", "", "é", "\ud800", "x" * 100_000])
+async def test_an_id_that_no_account_has_is_not_asked_about(served: Served, account_id: str) -> None:
+    """What can be no account's id is left to policy, costs no call, and says nothing about the service."""
+    async with asking(served.url, pause_seconds=60) as client:
         answers = watched(client)
-        assert await client.check("acme/entitlements/x?", "aircall_ai") == Answer(True, None, stale=True)
-    assert "/accounts/acme%2F" in str(answers[0].request.url)
+        assert await client.check(account_id, "aircall_ai") == Answer(True, None, stale=True)
+        assert (await client.check("acme", ADD_ON)).age_seconds is not None
+    assert [each.status_code for each in answers] == [200]
+
+
+async def test_a_refused_account_is_refused_alone(served: Served) -> None:
+    """A token that may not ask about one account has an answer for its own, which nobody waits for."""
+    async with asking(served.url, token=ISSUER.token("owner", "acme"), pause_seconds=60) as client:
+        assert await client.check("globex", ADD_ON) == Answer(False, None, stale=True)
+        assert (await client.check("acme", ADD_ON)).age_seconds is not None
+
+
+@pytest.mark.parametrize("status", [403, 404, 422])
+async def test_what_the_service_refuses_is_said_of_that_account_alone(status: int) -> None:
+    """A problem of the service's own about one account changes no other's checks, and is not asked for at each."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        if "refused" in request.url.path:
+            return httpx.Response(status, json={"type": "urn:addonflow:problem:whatever"})
+        return httpx.Response(200, json={"entitlements": [{"add_on": ADD_ON, "entitled": True}]})
+
+    async with asking(NOWHERE, fresh_seconds=60, pause_seconds=60) as client:
+        answering(client, answer)
+        assert await client.check("refused", "aircall_ai") == Answer(True, None, stale=True)
+        assert await client.check("refused", ADD_ON) == Answer(False, None, stale=True)
+        assert (await client.check("acme", ADD_ON))[::2] == (True, False)
+    assert len(asked) == 2

@@ -87,8 +87,8 @@ def check_doors(door: Door[Entitlements], catalog: Catalog) -> APIRouter:
 
 
 def _add_changes(router: APIRouter, door: Door[Entitlements], catalog: Catalog) -> None:
-    def matters(seen: Seen[Entitlements], now: datetime) -> str:
-        return checks.usable_text(seen.state, catalog, now)
+    def matters(seen: Seen[Entitlements], now: datetime) -> str | None:
+        return None if checks.refusal(seen.state, None) else checks.usable_text(seen.state, catalog, now)
 
     watching = Watching(door, matters)
 
@@ -108,7 +108,7 @@ def _add_changes(router: APIRouter, door: Door[Entitlements], catalog: Catalog) 
         """Tell what the account may use, now and at each change; the stream ends now and then: come again."""
         known = (last_event_id or "").rpartition("-")[2]
         async for seen, now in moments:
-            digest = tag_of(matters(seen, now).encode())
+            digest = tag_of(checks.usable_text(seen.state, catalog, now).encode())
             if digest != known:
                 shown = checks.entitlements_of(seen.state, catalog, seen.version, now)
                 event_id = f"{seen.version}-{digest}"

@@ -3,8 +3,10 @@
 One task looks for all of them, at a steady pace: one read of the versions of the accounts that are watched, then what
 changed. So a poll costs O(distinct watched accounts), a stream costs its memory, and none has a connection of its own.
 
-Promises (`tests/entitlements/test_changes.py`):
-- A stream begins with the account as it is, and has every later state that stays until the next poll.
+Promises (`tests/entitlements/test_changes.py`, `test_changes_overtaken.py`):
+- A stream begins with the account as it is, and has every later state that stays until the next poll. It never goes
+  back: a look that was overtaken by another, of a later version or moment, is not told.
+- An account that is lost, or of an earlier version than was seen, ends its streams: that is no change to tell.
 - A reader that is slow misses what was between, never the latest; nothing is queued for it.
 - Streams end as the process ends, as their time is over, and are never more than `streams_max`.
 - While Redis is away streams stay open and what time changes is still told.
@@ -43,15 +45,22 @@ class _Watched(Generic[D]):
         self.over = False
         self.changed = asyncio.Event()
 
+    @property
+    def account_id(self) -> str:
+        return self.moment.seen.state.account_id
+
     def wake(self) -> None:
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
 
 
 class Watching(Generic[D]):
-    """The watched accounts of a process. `matters` returns what a stream is about: it is told when that differs."""
+    """The watched accounts of a process.
 
-    def __init__(self, door: Door[D], matters: Callable[[Seen[D], datetime], Hashable]) -> None:
+    `matters` returns what a stream is about, which is told when that differs; None of an account that nobody knows.
+    """
+
+    def __init__(self, door: Door[D], matters: Callable[[Seen[D], datetime], Hashable | None]) -> None:
         self._door = door
         self._matters = matters
         self._accounts: dict[str, _Watched[D]] = {}
@@ -82,7 +91,7 @@ class Watching(Generic[D]):
         watched = self._accounts.get(account_id)
         if watched is None:
             watched = self._accounts[account_id] = _Watched(moment, self._matters(*moment))
-        elif moment.seen.version > watched.moment.seen.version:
+        else:
             self._tell(watched, moment)
         watched.streams += 1
         if self._poller is None:
@@ -92,7 +101,7 @@ class Watching(Generic[D]):
     def _leave(self, watched: _Watched[D]) -> None:
         watched.streams -= 1
         if not watched.streams and not watched.over:
-            del self._accounts[watched.moment.seen.state.account_id]
+            del self._accounts[watched.account_id]
 
     async def _moments(self, watched: _Watched[D], deadline: float) -> AsyncIterator[Moment[D]]:
         told = None
@@ -124,27 +133,42 @@ class Watching(Generic[D]):
         self._accounts.clear()
 
     async def _look(self) -> None:
-        accounts = list(self._accounts.items())
+        accounts = [(watched, watched.moment.seen.version) for watched in self._accounts.values()]
         changed: dict[str, Seen[D]] = {}
         now = self._door.clock.now()
         try:
             now = await self._door.now()
-            shards = [(shard_of(each, self._door.settings.partitions), each) for each, _ in accounts]
-            versions = await self._door.store.versions(shards)
-            for (account_id, watched), version in zip(accounts, versions, strict=True):
-                if version != watched.moment.seen.version:
-                    changed[account_id] = await self._door.look(account_id)
+            names = [watched.account_id for watched, _ in accounts]
+            partitions = self._door.settings.partitions
+            versions = await self._door.store.versions([(shard_of(each, partitions), each) for each in names])
+            for (watched, before), version in zip(accounts, versions, strict=True):
+                if version < before:  # they only count up: Redis lost what it had
+                    self._end(watched)
+                elif version != before:
+                    changed[watched.account_id] = await self._door.look(watched.account_id)
             self._away = False
         except TROUBLE as error:
             if not self._away:
                 log.warning("cannot look for changes, trying again: %s: %s", type(error).__name__, error)
             self._away = True
-        for account_id, watched in accounts:
-            self._tell(watched, Moment(changed.get(account_id, watched.moment.seen), now))
+        for watched, _ in accounts:
+            if not watched.over:
+                self._tell(watched, Moment(changed.get(watched.account_id, watched.moment.seen), now))
 
     def _tell(self, watched: _Watched[D], moment: Moment[D]) -> None:
-        watched.moment = moment
-        matters = self._matters(*moment)
-        if matters != watched.told:
+        """Take what is newer in a moment; who looked earlier than others may come later."""
+        newest = max(moment.seen, watched.moment.seen, key=lambda seen: seen.version)
+        watched.moment = Moment(newest, max(moment.now, watched.moment.now))
+        matters = self._matters(*watched.moment)
+        if matters is None:
+            self._end(watched)
+        elif matters != watched.told:
             watched.told = matters
             watched.wake()
+
+    def _end(self, watched: _Watched[D]) -> None:
+        if self._accounts.get(watched.account_id) is watched:
+            log.warning("the account %s is lost, or an earlier one: its streams end", watched.account_id)
+            del self._accounts[watched.account_id]
+        watched.over = True
+        watched.wake()

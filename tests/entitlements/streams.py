@@ -62,9 +62,9 @@ class Stream:
 
 
 @asynccontextmanager
-async def streamed(served: Served, **headers: str) -> AsyncIterator[Stream]:
-    """Open acme's stream, as a product unless told otherwise."""
-    path = "/v1/accounts/acme/entitlements/changes"
+async def streamed(served: Served, account_id: str = "acme", **headers: str) -> AsyncIterator[Stream]:
+    """Open an account's stream, as a product unless told otherwise."""
+    path = f"/v1/accounts/{account_id}/entitlements/changes"
     async with served.client.stream("GET", path, headers=PRODUCT | headers) as response:
         assert response.status_code == 200
         yield Stream(response)

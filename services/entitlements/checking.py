@@ -98,7 +98,7 @@ def _add_changes(router: APIRouter, door: Door[Entitlements], catalog: Catalog) 
         """Say who may not follow before a stream begins, and let nobody follow for longer than the token lasts."""
         seen = await look(door, who, account_id)
         seconds = min(door.settings.stream_seconds_max, who.expires_at - SystemClock().now().timestamp())
-        async with watching.follow(seen, seconds) as moments:
+        async with watching.follow(seen, who, seconds) as moments:
             yield moments
 
     @router.get("/changes", response_class=EventSourceResponse)

@@ -74,6 +74,8 @@ class Settings(BaseSettings):
         int, Field(ge=1, description="The same for a product, which asks for all its users.")
     ] = 600_000
     streams_max: Annotated[int, Field(ge=1, description="Streams of changes open at once in one process.")] = 1_000
+    streams_per_member_max: Annotated[int, Field(ge=1, description="Of those, one member's.")] = 10
+    streams_per_caller_max: Annotated[int, Field(ge=1, description="Of those, one product's, or one of staff's.")] = 500
     stream_seconds_max: Annotated[
         int, Field(ge=1, description="A stream ends after so long, and its caller comes again.")
     ] = 600

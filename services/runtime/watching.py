@@ -8,24 +8,29 @@ Promises (`tests/entitlements/test_changes.py`, `test_changes_overtaken.py`):
   back: a look that was overtaken by another, of a later version or moment, is not told.
 - An account that is lost, or of an earlier version than was seen, ends its streams: that is no change to tell.
 - A reader that is slow misses what was between, never the latest; nothing is queued for it.
-- Streams end as the process ends, as their time is over, and are never more than `streams_max`.
+- Streams end as the process ends, as their time is over, and are never more than `streams_max`, nor one caller's more
+  than theirs: `streams_per_member_max`, or `streams_per_caller_max` of products and staff.
 - While Redis is away streams stay open and what time changes is still told.
 """
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import Generic, NamedTuple
+from http import HTTPStatus
+from typing import Final, Generic, NamedTuple
 
+from services.runtime.authentication import Caller, Kind
 from services.runtime.decision import D
 from services.runtime.door import Door, Seen
 from services.runtime.errors import TROUBLE
 from services.runtime.keys import shard_of
-from services.runtime.problems import unavailable
+from services.runtime.problems import HttpReason, Problem, unavailable
 
 log = logging.getLogger("addonflow.watching")
+_RETRY_SECONDS: Final = "10"
 
 
 class Moment(NamedTuple, Generic[D]):
@@ -64,27 +69,40 @@ class Watching(Generic[D]):
         self._door = door
         self._matters = matters
         self._accounts: dict[str, _Watched[D]] = {}
-        self._streams = 0
+        self._streams: Counter[tuple[object, ...]] = Counter()  # of each caller, whichever of their tokens they show
         self._poller: asyncio.Task[None] | None = None
         self._away = False
 
     @asynccontextmanager
-    async def follow(self, seen: Seen[D], seconds: float) -> AsyncIterator[AsyncIterator[Moment[D]]]:
-        """Watch an account that was just looked at, for so long at most. Problem 503 when there are too many streams.
+    async def follow(self, seen: Seen[D], who: Caller, seconds: float) -> AsyncIterator[AsyncIterator[Moment[D]]]:
+        """Watch an account that `who` just looked at, for so long at most.
 
-        The value gives the account as it is, then each change of what matters.
+        The value gives the account as it is, then each change of what matters. Problem 429 when the caller has as many
+        streams as they may, 503 when the process has.
         """
-        if self._streams >= self._door.settings.streams_max or self._door.ending.is_set():
-            raise unavailable("This process has as many streams open as it may: try again.")
-        self._streams += 1
+        caller = (who.kind, who.account_id, who.subject)
+        self._admit(caller, who.kind)
+        self._streams[caller] += 1
         watched = None
         try:
             watched = self._watch(Moment(seen, await self._door.now()))
             yield self._moments(watched, asyncio.get_running_loop().time() + seconds)
         finally:
-            self._streams -= 1
+            self._streams[caller] -= 1
+            if not self._streams[caller]:
+                del self._streams[caller]
             if watched is not None:
                 self._leave(watched)
+
+    def _admit(self, caller: tuple[object, ...], kind: Kind) -> None:
+        settings = self._door.settings
+        most = settings.streams_per_member_max if kind is Kind.MEMBER else settings.streams_per_caller_max
+        if self._streams[caller] >= most:
+            detail = "You have as many streams open here as you may: close one first."
+            headers = {"Retry-After": _RETRY_SECONDS}
+            raise Problem(HTTPStatus.TOO_MANY_REQUESTS, HttpReason.TOO_MANY_REQUESTS, detail, headers=headers)
+        if self._streams.total() >= settings.streams_max or self._door.ending.is_set():
+            raise unavailable("This process has as many streams open as it may: try again.")
 
     def _watch(self, moment: Moment[D]) -> _Watched[D]:
         account_id = moment.seen.state.account_id

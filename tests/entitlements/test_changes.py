@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from redis.backoff import NoBackoff
 from services.runtime.authentication import PRODUCT_SCOPE
 from services.runtime.clock import SystemClock
 from tests.entitlements.scenario import account, member, purchase, request, trial
-from tests.entitlements.serving import ISSUER, PRODUCT, Served, member_token, serving
-from tests.entitlements.streams import SECONDS, streamed
+from tests.entitlements.serving import ISSUER, PRODUCT, STAFF_MEMBER, Served, member_token, serving
+from tests.entitlements.streams import SECONDS, Stream, streamed
 from tests.tokens import bearer
 
 
@@ -165,8 +166,32 @@ async def test_streams_are_bounded(embedded_valkey_url: str, own_namespace: str,
                 await asyncio.sleep(0.02)
 
 
-async def _status(served: Served) -> int:
-    async with served.client.stream("GET", "/v1/accounts/acme/entitlements/changes", headers=PRODUCT) as response:
+async def test_one_caller_does_not_take_all_streams(
+    embedded_valkey_url: str, own_namespace: str, tmp_path: Path
+) -> None:
+    """A member may have a few streams, a product or one of staff more; beyond it is 429, and the others have theirs."""
+    bounds = {"streams_per_member_max": 1, "streams_per_caller_max": 2}
+    streams: list[Stream] = []
+    async with serving(embedded_valkey_url, own_namespace, tmp_path, **bounds) as served, AsyncExitStack() as open_:
+        await served.tell(account(), *(member(role) for role in ("agent", "owner")))
+        for headers, most in ((member_token("agent"), 1), (PRODUCT, 2), (STAFF_MEMBER, 2), (member_token(), 1)):
+            for _ in range(most):
+                streams.append(await open_.enter_async_context(streamed(served, **headers)))
+                await streams[-1].event()
+            refused = await served.get("/entitlements/changes", headers)
+            assert (refused.status_code, refused.json()["reason"]) == (429, "too_many_requests")
+            assert refused.headers["retry-after"] == "10"
+        longer = int(SystemClock().now().timestamp()) + 7_200
+        renewed = await served.get("/entitlements/changes", bearer(ISSUER.token("agent", "acme", exp=longer)))
+        assert renewed.status_code == 429
+        await open_.aclose()
+        async with asyncio.timeout(SECONDS):
+            while (await _status(served, member_token("agent"))) != 200:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.02)
+
+
+async def _status(served: Served, headers: dict[str, str] = PRODUCT) -> int:
+    async with served.client.stream("GET", "/v1/accounts/acme/entitlements/changes", headers=headers) as response:
         return response.status_code
 
 

@@ -56,7 +56,9 @@ class Opened:
     opening: Opening
     settings: Settings
     woken: list[int]
+    health: Health
     patience: Patience
+    handling: Handling[Any]
     _committing: Committing[Any]
 
     async def tell(self, *messages: Payload) -> None:
@@ -107,7 +109,8 @@ async def opened(
     with tempfile.TemporaryDirectory() as folder:
         keys = ISSUER.write(Path(folder) / "jwks.json")
         known = Settings(namespace=namespace, token_jwks=str(keys), **{"partitions": 4} | settings)
-        clock, patience = ManualClock(now), Patience(Health(30), 100)
+        clock, health = ManualClock(now), Health(30)
+        patience = Patience(health, 100)
         woken: list[int] = []
         store = Store(redis, namespace, service, known.partitions, _INBOX_RETENTION_MS)
         committing = Committing(decider, answer, store, clock, conflicts_max=20)
@@ -116,7 +119,7 @@ async def opened(
             topics=READERS[service],
             dead_letters=_NoDeadLetters(),  # type: ignore[arg-type]
             patience=patience,
-            health=Health(30),
+            health=health,
             clock=clock,
             settings=known,
             wake=woken.append,
@@ -128,7 +131,7 @@ async def opened(
         door: Door[Any] = Door(
             decider, store, handling, clock, known, Authentication(known), Allowance(known.requests_per_minute), opening
         )
-        application = make_application(service, doors(door), Health(30), known)
+        application = make_application(service, doors(door), health, known)
         transport = httpx.ASGITransport(application, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-            yield Opened(client, clock, store, opening, known, woken, patience, committing)
+            yield Opened(client, clock, store, opening, known, woken, health, patience, handling, committing)

@@ -8,23 +8,27 @@ from itertools import count
 import pytest
 from redis.asyncio import Redis
 
+from contracts.commands import RequestFeature
 from services.entitlements.api import doors
 from services.entitlements.domain import answer
+from services.runtime.keys import shard_of
 from tests.doors import Opened, opened
-from tests.entitlements.scenario import DECIDER, NOW, account, member
+from tests.e2e.records import record
+from tests.entitlements.scenario import ACCOUNT, ADD_ON, DECIDER, NOW, account, member
 from tests.entitlements.test_api import ADD_ONS, BUY, COMMANDS
+from tests.runtime.toys import kafka_record
 
 namespaces = (f"admission{os.getpid()}-{number}." for number in count())
 
 
 @pytest.fixture
 async def service(embedded_valkey_url: str) -> AsyncIterator[Opened]:
-    """Give entitlements with an account, an Owner and an agent, whose id is the role."""
+    """Give entitlements with an account, an Owner and an admin, whose id is the role."""
     async with (
         Redis.from_url(embedded_valkey_url) as redis,
         opened("entitlements", DECIDER, doors, redis, next(namespaces), NOW, answer) as service,
     ):
-        await service.tell(account(), member("owner"), member("agent"))
+        await service.tell(account(), member("owner"), member("admin"))
         yield service
 
 
@@ -77,3 +81,22 @@ async def test_two_purchases_at_once_are_one(service: Opened) -> None:
     assert sorted(each.status_code for each in replies) == [200, 409]
     (refused,) = (each.json() for each in replies if each.status_code == 409)
     assert (refused["reason"], refused["status"]) == ("already_purchased", 409)
+
+
+async def test_a_crowd_gets_through(service: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred requests about one account at once are all decided, beside what comes from Kafka, and nothing is away.
+
+    By themselves they would defeat each other at every commit, and most would be told to come again.
+    """
+    away: list[str] = []
+    monkeypatch.setattr(service.health, "away", lambda action, _: away.append(action))
+    ask = {"type": "RequestFeature", "add_on": ADD_ON}
+    asked = [asyncio.create_task(service.post(COMMANDS, ask, user="admin", key=f"k{number}")) for number in range(100)]
+    sent = record(RequestFeature(account_id=ACCOUNT, user_id="admin", add_on=ADD_ON), "from-kafka")
+    topic, shard = service.settings.namespace + sent.topic, shard_of(ACCOUNT, service.settings.partitions)
+    await service.handling.handle_records([kafka_record(sent.value, sent.headers, topic, sent.key, shard)])
+    statuses = [each.status_code for each in await asyncio.gather(*asked)]
+    assert {*statuses} <= {200, 409}
+    assert statuses.count(200) <= 1
+    assert len(await service.said()) == 101 + 1  # an answer to each, and one request for the feature
+    assert away == []

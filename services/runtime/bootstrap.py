@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import uvicorn
 from aiokafka.errors import IllegalStateError
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
@@ -41,7 +40,7 @@ from services.runtime.opening import Opening
 from services.runtime.patience import Patience
 from services.runtime.redis_check import check_redis
 from services.runtime.relay import Relay
-from services.runtime.server import Server
+from services.runtime.server import Server, config_of
 from services.runtime.settings import Settings
 from services.runtime.shards import Shards
 from services.runtime.store import Store, connect_redis
@@ -53,7 +52,6 @@ log = logging.getLogger("addonflow")
 EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h
 EXIT_DEFECT = 70  # EX_SOFTWARE
 _STOP_SECONDS_MAX = 10
-_STREAMS_END_SECONDS = 2
 _GC_ALLOCATIONS = 100_000  # a batch makes tens of thousands of objects that reference counting frees
 _CLOCK_POLL_SECONDS = 0.02
 
@@ -248,16 +246,7 @@ class Process:
 
     def run(self) -> int:
         """Serve until told to stop; return the exit code."""
-        config = uvicorn.Config(
-            self.application(),
-            self.settings.http_host,
-            self.settings.http_port,
-            log_level="warning",
-            lifespan="on",
-            access_log=False,
-            timeout_graceful_shutdown=_STREAMS_END_SECONDS,
-        )
-        server = Server(config, self._end_streams)
+        server = Server(config_of(self.application(), self.settings), self._end_streams)
 
         def end() -> None:
             server.should_exit = True

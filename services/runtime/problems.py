@@ -41,6 +41,7 @@ class HttpReason(StrEnum):
     REQUEST_INVALID = "request_invalid"
     REQUEST_TIMEOUT = "request_timeout"
     BODY_TOO_LARGE = "body_too_large"
+    HEAD_TOO_LARGE = "head_too_large"
     MEDIA_TYPE_UNSUPPORTED = "media_type_unsupported"
     TOO_MANY_REQUESTS = "too_many_requests"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"

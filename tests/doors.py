@@ -32,6 +32,7 @@ from services.runtime.handling import Handling
 from services.runtime.health import Health
 from services.runtime.http import make_application
 from services.runtime.keys import shard_of
+from services.runtime.opening import Opening
 from services.runtime.patience import Patience
 from services.runtime.settings import Settings
 from services.runtime.store import FIRST, Store
@@ -47,15 +48,18 @@ class _NoDeadLetters:
 
 @dataclass
 class Opened:
-    """A service whose doors are open: `client` calls them, `clock` is its time."""
+    """A service whose doors are open as far as `opening` says: `client` calls them, `clock` is its time."""
 
     client: httpx.AsyncClient
     clock: ManualClock
     store: Store
+    opening: Opening
     settings: Settings
     woken: list[int]
+    health: Health
     patience: Patience
     redis: Redis
+    handling: Handling[Any]
     _committing: Committing[Any]
 
     async def tell(self, *messages: Payload, command_id: str | None = None) -> None:
@@ -102,14 +106,17 @@ async def opened(
     namespace: str,
     now: datetime,
     answer: Answer | None = None,
+    *,
+    commands: bool = True,
     **settings: Any,
 ) -> AsyncIterator[Opened]:
-    """Open a service's doors over `redis`, in a namespace of its own, at the instant `now`."""
+    """Open a service's doors over `redis`, in a namespace of its own, at the instant `now`; perhaps not to commands."""
     await functions.ensure_loaded(redis)
     with tempfile.TemporaryDirectory() as folder:
         keys = ISSUER.write(Path(folder) / "jwks.json")
         known = Settings(namespace=namespace, token_jwks=str(keys), **{"partitions": 4} | settings)
-        clock, patience = ManualClock(now), Patience(Health(30), 100)
+        clock, health = ManualClock(now), Health(30)
+        patience = Patience(health, 100)
         woken: list[int] = []
         store = Store(redis, namespace, service, known.partitions, _INBOX_RETENTION_MS)
         committing = Committing(decider, answer, store, clock, conflicts_max=20)
@@ -118,15 +125,19 @@ async def opened(
             topics=READERS[service],
             dead_letters=_NoDeadLetters(),  # type: ignore[arg-type]
             patience=patience,
-            health=Health(30),
+            health=health,
             clock=clock,
             settings=known,
             wake=woken.append,
         )
+        opening = Opening()
+        opening.to_reads()
+        if commands:
+            opening.to_commands()
         door: Door[Any] = Door(
-            decider, store, handling, clock, known, Authentication(known), Allowance(known.requests_per_minute)
+            decider, store, handling, clock, known, Authentication(known), Allowance(known.requests_per_minute), opening
         )
-        application = make_application(service, doors(door), Health(30), known)
+        application = make_application(service, doors(door), health, known)
         transport = httpx.ASGITransport(application, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-            yield Opened(client, clock, store, known, woken, patience, redis, committing)
+            yield Opened(client, clock, store, opening, known, woken, health, patience, redis, handling, committing)

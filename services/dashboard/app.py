@@ -27,11 +27,11 @@ from services.dashboard.visits import Visit, visit_of
 from services.runtime.errors import TROUBLE, ConfigurationError, Stopping
 from services.runtime.gate import BodyGate
 from services.runtime.problems import Problem
+from services.runtime.server import config_of
 from services.runtime.settings import Settings
 
 log = logging.getLogger("addonflow.dashboard")
 EXIT_CONFIGURATION = 78
-_STREAMS_END_SECONDS = 2
 _STATIC = Path(__file__).parent / "static"
 
 
@@ -157,16 +157,7 @@ class _Server(uvicorn.Server):
 
 async def _serve(desk: Dashboard, settings: Settings) -> int:
     fail = asyncio.Event()
-    config = uvicorn.Config(
-        application(desk, fail),
-        settings.http_host,
-        settings.http_port,
-        log_level="warning",
-        lifespan="on",
-        server_header=False,
-        timeout_graceful_shutdown=_STREAMS_END_SECONDS,
-    )
-    server = _Server(config, desk)
+    server = _Server(config_of(application(desk, fail), settings), desk)
 
     async def end_when_failed() -> None:
         await fail.wait()

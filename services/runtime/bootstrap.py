@@ -1,6 +1,7 @@
 """Builds a service's process from its parts and runs it: one place where everything is made and wired.
 
-Start: wait for Redis and Kafka (readiness says what is awaited), refuse what cannot be right, then join the group.
+Start: wait for Redis and Kafka (readiness says what is awaited), refuse what cannot be right, join the group, and hear
+what is in the log. Doors open on the way (`opening.py`); ready is who has all of them open.
 Stop: take no more records, end relays and timers, publish what is committed, close connections. A kill at any point
 is as good: the next owner takes up what is durable.
 """
@@ -12,10 +13,8 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from types import FrameType
 from typing import Any
 
-import uvicorn
 from aiokafka.errors import IllegalStateError
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
@@ -24,6 +23,7 @@ from contracts.topics import READERS, TOPICS
 from services.runtime import functions
 from services.runtime.allowance import Allowance
 from services.runtime.authentication import Authentication
+from services.runtime.backlog import Backlog
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.committing import Committing
 from services.runtime.dead_letters import DeadLetters
@@ -36,9 +36,11 @@ from services.runtime.hearing import Hearing, Newest
 from services.runtime.http import Doors, make_application
 from services.runtime.kafka import LogEnds, Publisher, check_topics
 from services.runtime.lost_offsets import check_offsets
+from services.runtime.opening import Opening
 from services.runtime.patience import Patience
 from services.runtime.redis_check import check_redis
 from services.runtime.relay import Relay
+from services.runtime.server import Server, config_of
 from services.runtime.settings import Settings
 from services.runtime.shards import Shards
 from services.runtime.store import Store, connect_redis
@@ -50,7 +52,6 @@ log = logging.getLogger("addonflow")
 EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h
 EXIT_DEFECT = 70  # EX_SOFTWARE
 _STOP_SECONDS_MAX = 10
-_STREAMS_END_SECONDS = 2
 _GC_ALLOCATIONS = 100_000  # a batch makes tens of thousands of objects that reference counting frees
 _CLOCK_POLL_SECONDS = 0.02
 
@@ -79,6 +80,7 @@ class Process:
         self._starting: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
+        self.opening = Opening()
         self._patience = Patience(self.health, settings.backoff_ms_max)
         self._redis = connect_redis(settings)
         self._clock = clock or (
@@ -117,6 +119,7 @@ class Process:
             self.settings,
             self.authentication,
             Allowance(self.settings.requests_per_minute),
+            self.opening,
             ending=self._ending,
         )
 
@@ -135,11 +138,11 @@ class Process:
                 "reach Redis", lambda: check_clock(self._redis, self.settings.namespace, self._clock)
             )
             await self._patience.until_done("reach Redis", lambda: functions.ensure_loaded(self._redis))
+            self.opening.to_reads()
             await self._patience.until_done("reach Kafka", lambda: check_topics(self.settings, self._topics()))
             await self._patience.until_done("see where its group has read to", self._check_offsets)
             await self._patience.until_done("join the group", self.broker.start)
-            self.health.started()
-            await asyncio.gather(self._watch_progress(), self._follow_clock())
+            await asyncio.gather(self._hear(), self._watch_progress(), self._follow_clock())
         except ConfigurationError as error:
             print(f"addonflow {self.service}: {error}", file=sys.stderr, flush=True)  # noqa: T201 - one line for people
             self._exit(EXIT_CONFIGURATION)
@@ -150,6 +153,11 @@ class Process:
 
     async def _check_offsets(self) -> None:
         await check_offsets(self.settings, self.service, READERS[self.service], self._store, SystemClock().now())
+
+    async def _hear(self) -> None:
+        await Backlog(self.settings, self.service, READERS[self.service], self._log_ends).heard(self._patience)
+        self.opening.to_commands()
+        self.health.started()
 
     def _topics(self) -> Sequence[str]:
         read = [topic.name for topic in READERS[self.service]]
@@ -238,16 +246,7 @@ class Process:
 
     def run(self) -> int:
         """Serve until told to stop; return the exit code."""
-        config = uvicorn.Config(
-            self.application(),
-            self.settings.http_host,
-            self.settings.http_port,
-            log_level="warning",
-            lifespan="on",
-            access_log=False,
-            timeout_graceful_shutdown=_STREAMS_END_SECONDS,
-        )
-        server = _Server(config, self._end_streams)
+        server = Server(config_of(self.application(), self.settings), self._end_streams)
 
         def end() -> None:
             server.should_exit = True
@@ -261,19 +260,6 @@ class Process:
         gc.set_threshold(_GC_ALLOCATIONS)
         server.run()
         return self.exit_code
-
-
-class _Server(uvicorn.Server):
-    """uvicorn handles signals itself while it serves; `on_signal` is told of them."""
-
-    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_signal = on_signal
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop serving."""
-        self._on_signal()
-        super().handle_exit(sig, frame)
 
 
 def main(build: Callable[[Settings], Process]) -> int:

@@ -9,6 +9,8 @@ Promises, each proven by `tests/entitlements/test_api.py` and `tests/e2e/test_do
 - A command id that comes again with another request is refused (422), and has no effect.
 - Any process of a service can serve any account: who relays the account's shard publishes what was committed.
 - Nothing is waited out: trouble is answered with 503, and the same request may be sent again.
+- Nothing is done, or told, before the process has passed its checks; no command is taken before what the log said of
+  accounts as the process started is heard (`opening.py`).
 """
 
 import asyncio
@@ -32,6 +34,7 @@ from services.runtime.decision import D, Decider, State
 from services.runtime.delivery import Delivery
 from services.runtime.handling import Handling
 from services.runtime.keys import shard_of
+from services.runtime.opening import Opening
 from services.runtime.problems import HttpReason, Problem
 from services.runtime.settings import Settings
 from services.runtime.store import Loaded, Store, Wanted
@@ -80,11 +83,13 @@ class Door(Generic[D]):
     settings: Settings
     authentication: Authentication
     allowance: Allowance
+    opening: Opening
     documents: "Documents[D]" = field(default_factory=Documents)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def caller(self, request: Request) -> Caller:
-        """Tell who calls, and count the request; Problem 401 or 429. A dependency of operations."""
+        """Tell who calls, and count the request; Problem 401, 429 or 503. A dependency of operations."""
+        self.opening.pass_read()
         caller = await self.authentication.caller(request.headers.get("authorization"))
         per_minute = self.settings.product_requests_per_minute if caller.kind is Kind.PRODUCT else None
         self.allowance.take(f"{caller.kind} {caller.account_id or ''} {caller.subject}", per_minute)
@@ -107,6 +112,7 @@ class Door(Generic[D]):
 
         Cost: three calls to Redis.
         """
+        self.opening.pass_command()
         digest = codec.digest_of(command)
         shard = shard_of(command.account_id, self.settings.partitions)
         delivery = Delivery.of_request(command, topic, command_id, digest)

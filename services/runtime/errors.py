@@ -4,7 +4,8 @@ AddonflowError
 ├── ConfigurationError   stops the start: its message is one line that says what to set
 ├── Stopping             the process was asked to stop while it waited; nothing was acknowledged
 ├── RecordTooLarge       a decision says what no broker takes; it fails alone, like one that raises
-└── ConflictsExhausted   another process kept changing the same accounts; the batch is tried again
+├── ConflictsExhausted   others kept changing the same accounts; a batch is tried again, a request told to come again
+└── Crowded              more requests wait for one account than are kept waiting; none of it was begun
 """
 
 from aiokafka.errors import KafkaError
@@ -31,5 +32,9 @@ class ConflictsExhausted(AddonflowError):  # noqa: N818 - named for what happene
     """Loading and deciding again did not help within the bound."""
 
 
-TROUBLE: tuple[type[Exception], ...] = (RedisError, KafkaError, ConflictsExhausted, OSError, TimeoutError)
+class Crowded(AddonflowError):  # noqa: N818 - named for how it is
+    """Too many ask about one account at once."""
+
+
+TROUBLE: tuple[type[Exception], ...] = (RedisError, KafkaError, OSError, TimeoutError)
 """What is waited out: the same batch is tried again, with bounded backoff, and nothing is acknowledged meanwhile."""

@@ -1,7 +1,7 @@
 """What a request must pass before anything looks at it: a body of bounded size that comes in bounded time.
 
-A pure ASGI layer, so that streams and disconnections pass it as they are. Proxies in front bound what it cannot see:
-a sender that takes for ever over its headers.
+A pure ASGI layer, so that streams and disconnections pass it as they are. What it cannot see, the request line and the
+headers, is bounded by the server (`server.py`).
 """
 
 import asyncio

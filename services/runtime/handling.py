@@ -24,15 +24,17 @@ from services.runtime.committing import Committing, Failure
 from services.runtime.dead_letters import DeadLetter, DeadLetters
 from services.runtime.decision import D
 from services.runtime.delivery import Delivery
-from services.runtime.errors import Stopping
+from services.runtime.errors import ConflictsExhausted, Stopping
 from services.runtime.health import Health
 from services.runtime.keys import shard_of
 from services.runtime.patience import Patience
 from services.runtime.settings import Settings
+from services.runtime.turns import Turns
 
 log = logging.getLogger("addonflow.handling")
 _LANES = 4
 _LANE_DELIVERIES_MIN = 100
+_CONTENDED_SECONDS = 0.05
 
 
 class Handling(Generic[D]):
@@ -61,6 +63,7 @@ class Handling(Generic[D]):
         self._reading = asyncio.Lock()
         self._gave_up = False
         self._last: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._turns = Turns(self._commit)
 
     async def handle_records(self, records: Sequence[Record], whole: Container[tuple[str, int]] = frozenset()) -> None:
         """Handle a batch of Kafka records of any topics and partitions; facts of an account go before its commands.
@@ -104,13 +107,14 @@ class Handling(Generic[D]):
         return shards
 
     async def handle_request(self, shard: int, delivery: Delivery) -> None:
-        """Decide a command that came over HTTP, in this call. Raises what Redis raises, ConflictsExhausted, Stopping.
+        """Decide a command that came over HTTP, in its account's turn.
 
-        It takes no lane: the account may change meanwhile, and the version check has it decided again.
+        It takes no lane, where it would wait for as long as Redis is away: an account may change meanwhile, and the
+        version check has it decided again. Raises what Redis raises, ConflictsExhausted, Crowded, Stopping.
         """
         if self._patience.stopping:
             raise Stopping
-        await self._commit(shard, [delivery])
+        await self._turns.take(shard, delivery)
         self._wake(shard)
 
     async def handle_timers(self, shard: int, due: Sequence[tuple[str, str, int]]) -> None:
@@ -143,14 +147,23 @@ class Handling(Generic[D]):
             await asyncio.wait(before)
             if any(task.cancelled() or task.exception() for task in before):
                 raise Stopping  # what came before was given up, so nothing behind it may overtake it
-        failures = await self._patience.until_done("reach Redis", lambda: self._commit(shard, deliveries))
+        failures = await self._settle(shard, deliveries)
         self._wake(shard)
         for failure in failures:
             origin, topic = failure.delivery.origin, failure.delivery.topic
             if topic is not None:
                 await self._set_aside(DeadLetter(origin, topic, Unreadable("handler_failed", failure.detail)))
 
-    async def _commit(self, shard: int, deliveries: list[Delivery]) -> list[Failure]:
+    async def _settle(self, shard: int, deliveries: Sequence[Delivery]) -> list[Failure]:
+        """Have deliveries decided, however long Redis is away, and however often others change their accounts."""
+        while True:
+            try:
+                return await self._patience.until_done("reach Redis", lambda: self._commit(shard, deliveries))
+            except ConflictsExhausted as error:
+                log.warning("trying again: %s", error)
+                await self._patience.pause(_CONTENDED_SECONDS)
+
+    async def _commit(self, shard: int, deliveries: Sequence[Delivery]) -> list[Failure]:
         await self._clock.refresh()
         return await self._committing.run(shard, deliveries)
 

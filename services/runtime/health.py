@@ -1,8 +1,9 @@
 """Whether a process is alive and ready, judged by progress and not by a ping.
 
-Ready: it has shards (or the group gave it none), nothing it depends on is away, and no record has waited longer than
-`stall_seconds` without progress. Alive: the same, but a stall must last three times as long before it asks for a
-restart. Kafka or Redis being away never asks for one: restarting does not bring them back.
+Ready: it has shards (or the group gave it none), the facts that were in the log at its start are heard, nothing it
+depends on is away, and no record has waited longer than `stall_seconds` without progress. Alive: the same, but a stall
+must last three times as long before it asks for a restart. Kafka or Redis being away never asks for one: restarting
+does not bring them back.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ class Health:
         self._behind_since: float | None = None
 
     def started(self) -> None:
-        """Say that the process takes part in its group."""
+        """Say that the process takes part in its group, and that it has heard what was in the log."""
         self._started = True
 
     def away(self, action: str, error: Exception) -> None:
@@ -49,7 +50,7 @@ class Health:
     def problem(self, patience: int = 1) -> str | None:
         """Return why the process is not ready, or None. `patience` multiplies the bearable stall."""
         if not self._started:
-            return "starting: " + (next(iter(self._away.values()), "waiting for its partitions"))
+            return "starting: " + (next(iter(self._away.values()), "hearing what is in the log"))
         if self._away:
             action, error = next(iter(self._away.items()))
             return f"cannot {action}: {error}"

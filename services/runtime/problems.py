@@ -18,13 +18,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from contracts.results import Reason
-from services.runtime.errors import TROUBLE, Stopping
+from services.runtime.errors import TROUBLE, ConflictsExhausted, Crowded, Stopping
 
 log = logging.getLogger("addonflow.http")
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:addonflow:problem:"
 _RETRY_SECONDS = "1"
 _ERRORS_MAX = 20
+_FOR_THE_MOMENT = (*TROUBLE, ConflictsExhausted, Crowded)
 
 
 class HttpReason(StrEnum):
@@ -40,6 +41,7 @@ class HttpReason(StrEnum):
     REQUEST_INVALID = "request_invalid"
     REQUEST_TIMEOUT = "request_timeout"
     BODY_TOO_LARGE = "body_too_large"
+    HEAD_TOO_LARGE = "head_too_large"
     MEDIA_TYPE_UNSUPPORTED = "media_type_unsupported"
     TOO_MANY_REQUESTS = "too_many_requests"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
@@ -91,7 +93,7 @@ class Problem(Exception):  # noqa: N818 - the RFC's name
         return Response(text, self.status, self.headers, MEDIA_TYPE)
 
 
-def unavailable(detail: str = "What this needs is away for the moment: try again with the same request.") -> Problem:
+def unavailable(detail: str = "This cannot be done at the moment: try again with the same request.") -> Problem:
     """Return the answer while Kafka, Redis or the process itself cannot serve; the same request may be sent again."""
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, HttpReason.UNAVAILABLE, detail, headers={"Retry-After": _RETRY_SECONDS}
@@ -110,7 +112,7 @@ def install(application: FastAPI) -> None:
     async def answer(_: Request, error: Exception) -> Response:
         return problem_of(error).response()
 
-    for kind in (Problem, HTTPException, RequestValidationError, *TROUBLE, Stopping, Exception):
+    for kind in (Problem, HTTPException, RequestValidationError, *_FOR_THE_MOMENT, Stopping, Exception):
         application.add_exception_handler(kind, answer)
 
 
@@ -127,7 +129,7 @@ def problem_of(error: Exception) -> Problem:
             return invalid(error.errors())
         case Stopping():
             return unavailable()
-        case _ if isinstance(error, TROUBLE):
+        case _ if isinstance(error, _FOR_THE_MOMENT):
             log.warning("a request met trouble: %s: %s", type(error).__name__, error)
             return unavailable()
     log.error("a request met a defect", exc_info=error)

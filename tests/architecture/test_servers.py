@@ -1,11 +1,11 @@
-"""The servers under test are the servers that are deployed: same images, same durability."""
+"""The servers under test are the servers that are deployed: same images, same durability; ours are all bounded."""
 
 import re
 
 import pytest
 from redis import Redis
 
-from tests.architecture.sources import ROOT
+from tests.architecture.sources import ROOT, modules, text
 from tests.containers import DURABLE, KAFKA_IMAGE, REDIS_CONF, VALKEY_IMAGE, Kafka, Valkey, away
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -22,6 +22,12 @@ def test_every_port_of_compose_is_local() -> None:
     published = [line.strip() for line in COMPOSE.splitlines() if line.lstrip().startswith("ports:")]
     assert len(published) == 6
     assert all(line.startswith('ports: ["127.0.0.1:') for line in published)
+
+
+def test_every_http_server_of_ours_is_made_in_one_place() -> None:
+    """Only `server.py` configures uvicorn, so that no process takes heads of any size."""
+    made = [str(path) for path in modules("services", "deploy") if re.search(r"uvicorn\.(Config|run)\(", text(path))]
+    assert made == ["services/runtime/server.py"]
 
 
 @pytest.mark.parametrize("fixture", ["valkey_url", "redis_server_url", "embedded_valkey_url"])

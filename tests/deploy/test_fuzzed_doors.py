@@ -57,6 +57,7 @@ def served(service: str, redis_url: str, keys: str, *events: Payload) -> Iterato
     known = Settings(namespace=f"fuzz{os.getpid()}.", redis_url=redis_url, token_jwks=keys, requests_per_minute=10**6)
     process = module.build(known)
     asyncio.run(_tell(known, service, process.decider, events))
+    process.opening.to_commands()
     application: FastAPI = process.application()
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(application, _HOST, port, log_level="error", lifespan="off"))

@@ -27,11 +27,14 @@ OF_AN_ACCOUNT = [case for case in OPERATIONS if "{account_id}" in str(case.value
 
 
 @asynccontextmanager
-async def client_of(service: str, url: str, keys: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(service: str, url: str, keys: Path, *, started: bool = True) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of a service's whole application, which is not connected to Kafka."""
     module = __import__(f"services.{service}.app", fromlist=["build"])
     settings = Settings(namespace=f"o{os.getpid()}.", redis_url=url, token_jwks=str(ISSUER.write(keys / "jwks.json")))
-    transport = httpx.ASGITransport(module.build(settings).application(), raise_app_exceptions=False)
+    process = module.build(settings)
+    if started:
+        process.opening.to_commands()
+    transport = httpx.ASGITransport(process.application(), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         yield client
 
@@ -86,6 +89,16 @@ async def test_no_operation_answers_without_a_token(
     assert (reply.status_code, reply.headers["www-authenticate"]) == (401, 'Bearer realm="addonflow"')
     if not path.startswith("/ofrep/"):  # whose clients read errors in the protocol's own form
         assert reply.json()["reason"] == "token_missing"
+
+
+@pytest.mark.parametrize(("service", "path", "method"), OPERATIONS)
+async def test_no_operation_answers_before_the_process_has_passed_its_checks(
+    service: str, path: str, method: str, embedded_valkey_url: str, tmp_path: Path
+) -> None:
+    """Each operation of each document is 503 with when to come again until Redis is seen to be the right one."""
+    async with client_of(service, embedded_valkey_url, tmp_path, started=False) as client:
+        reply = await client.request(method, filled(path), json={}, headers=bearer(ISSUER.token("olga", "other")))
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
 
 
 @pytest.mark.parametrize(("service", "path", "method"), OF_AN_ACCOUNT)

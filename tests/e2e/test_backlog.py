@@ -1,9 +1,12 @@
 """A service that was away: what happened meanwhile waits in the log, what came due meanwhile waits in Redis."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 
+import httpx
 from redis.asyncio import Redis
 
 from contracts.events import FeatureRequested, Person
@@ -13,7 +16,9 @@ from tests.billing.entitled import Entitled
 from tests.billing.scenario import ACCOUNT, terms_of
 from tests.e2e.observe import Deployment
 from tests.e2e.records import Record, record
-from tests.e2e.services import ServiceProcess
+from tests.e2e.services import ServiceProcess, until
+from tests.entitlements.scenario import ADD_ON, account, member
+from tests.tokens import Issuer, bearer
 
 BUSY = 3_000  # events of another account, so that reading the backlog takes longer than looking for timers
 
@@ -74,3 +79,52 @@ def test_what_happened_while_billing_was_away_is_heard_before_what_came_due(
         ("immediate", 10_000),
         ("credit", -5_484),
     ]
+
+
+class Owner:
+    """An Owner of acme who orders over HTTP, and looks."""
+
+    def __init__(self, folder: Path) -> None:
+        issuer = Issuer()
+        self.keys = issuer.write(folder / "jwks.json")
+        self._headers = bearer(issuer.token("owner")) | {"Idempotency-Key": "late"}
+        self.answers: list[tuple[int, str]] = []
+
+    def looks(self, process: ServiceProcess) -> int:
+        """Return the status of a look at the add-ons, 0 when nobody answers."""
+        with contextlib.suppress(httpx.HTTPError):
+            url = f"http://127.0.0.1:{process.port}/v1/accounts/acme/add-ons"
+            return httpx.get(url, headers=self._headers).status_code
+        return 0
+
+    def orders(self, process: ServiceProcess) -> bool:
+        """Order an add-on; return whether that was decided, one way or the other."""
+        with contextlib.suppress(httpx.HTTPError):
+            url = f"http://127.0.0.1:{process.port}/v1/accounts/acme/commands"
+            reply = httpx.post(url, headers=self._headers, json={"type": "PurchaseAddOn", "add_on": ADD_ON})
+            self.answers.append((reply.status_code, reply.json().get("reason", "accepted")))
+        return bool(self.answers) and self.answers[-1][0] != 503
+
+
+def test_who_was_removed_while_entitlements_was_away_orders_nothing_as_it_comes_back(
+    bare_deployment: Callable[[str], Deployment], tmp_path: Path
+) -> None:
+    """What the log says of a member is heard before an order over HTTP is decided; looks need no Kafka."""
+    deployment, owner = bare_deployment("removed"), Owner(tmp_path)
+    deployment.partitions = 1
+    deployment.create_topics()
+    settings = deployment.settings(token_jwks=owner.keys, batch_records_max=100)
+    deployment.send(record(account(), "account-1"), record(member("owner"), "owner-1"))
+    with ServiceProcess("entitlements", settings) as entitlements:
+        entitlements.until_ready()
+        assert entitlements.terminate() == 0
+
+    busy = [record(member(f"busy-{number}"), f"busy-{number}") for number in range(BUSY)]
+    deployment.send(*busy, record(member("owner", revision=2, removed=True), "owner-2"))
+    with ServiceProcess("entitlements", settings | {"ADDONFLOW_KAFKA_BOOTSTRAP": "127.0.0.1:1"}) as cut_off:
+        until("a look is answered", lambda: owner.looks(cut_off) == 200, 30)
+        assert not owner.orders(cut_off)
+    with ServiceProcess("entitlements", settings) as entitlements:
+        until("the order is decided", lambda: owner.orders(entitlements), 30)
+        entitlements.until_ready()
+    assert set(owner.answers) == {(503, "unavailable"), (403, "member_unknown")}

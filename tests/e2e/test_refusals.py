@@ -1,15 +1,19 @@
 """A service that is set up wrongly ends at once with 78 (EX_CONFIG) and one line that says what to do."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from contracts.topics import EVENTS
+from services.runtime.keys import deployment_key
 from tests import containers
 from tests.e2e.conftest import unique
 from tests.e2e.observe import Deployment
 from tests.e2e.services import ServiceProcess
+from tests.tokens import Issuer, bearer
 
 EXIT_CONFIGURATION = 78
 REFUSAL_SECONDS = 30
@@ -114,6 +118,31 @@ def test_the_number_of_partitions_is_fixed_for_a_deployments_life(new_deployment
     with ServiceProcess("billing", deployment.settings()) as billing:
         billing.until_ready()
     assert "has 3 shards" in refusal("billing", deployment.settings(partitions=4, kafka_bootstrap="127.0.0.1:1"))
+
+
+def answers(process: ServiceProcess, issuer: Issuer) -> Iterator[int]:
+    """Order over HTTP again and again until the process ends; yield the status of each answer."""
+    headers = bearer(issuer.token("owner"))
+    with httpx.Client(base_url=f"http://127.0.0.1:{process.port}", headers=headers) as client:
+        number = 0
+        while process.running:
+            number += 1
+            with contextlib.suppress(httpx.HTTPError):
+                body = {"type": "PurchaseAddOn", "add_on": "analytics_plus"}
+                headers = {"Idempotency-Key": f"order-{number}"}
+                yield client.post("/v1/accounts/acme/commands", json=body, headers=headers).status_code
+
+
+def test_no_door_opens_while_a_start_is_refused(bare_deployment: NewDeployment, tmp_path: Path) -> None:
+    """Who calls a process that is about to refuse its start is told to come again, and nothing is written."""
+    deployment, issuer = bare_deployment("shut"), Issuer()
+    deployment.redis.hset(deployment_key(deployment.namespace), "partitions", str(deployment.partitions + 1))
+    keys = issuer.write(tmp_path / "jwks.json")
+    with ServiceProcess("entitlements", deployment.settings(token_jwks=keys)) as process:
+        assert set(answers(process, issuer)) == {503}
+        assert process.wait(REFUSAL_SECONDS) == EXIT_CONFIGURATION
+    with deployment.redis as client:
+        assert list(client.scan_iter(f"{{{deployment.namespace}*")) == []
 
 
 @pytest.mark.parametrize(

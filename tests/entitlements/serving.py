@@ -26,6 +26,7 @@ from services.runtime.door import Door
 from services.runtime.health import Health
 from services.runtime.http import make_application
 from services.runtime.keys import shard_of
+from services.runtime.opening import Opening
 from services.runtime.settings import Settings
 from services.runtime.store import Store
 from tests.entitlements.scenario import DECIDER, NOW
@@ -82,8 +83,9 @@ class Served:
 def door_on(redis: Redis, settings: Settings, clock: ManualClock) -> Door[Entitlements]:
     """Return a door on this server; commands are not asked through it."""
     store = Store(redis, settings.namespace, "entitlements", settings.partitions, 3_600_000)
-    allowance = Allowance(settings.requests_per_minute)
-    return Door(DECIDER, store, cast("Any", None), clock, settings, Authentication(settings), allowance)
+    allowance, opening = Allowance(settings.requests_per_minute), Opening()
+    opening.to_reads()
+    return Door(DECIDER, store, cast("Any", None), clock, settings, Authentication(settings), allowance, opening)
 
 
 @asynccontextmanager

@@ -1,6 +1,5 @@
 """The doors of entitlements, over a real store."""
 
-import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
@@ -148,41 +147,6 @@ async def test_trouble_is_answered_and_the_same_request_sent_again(
     assert (reply.status_code, reply.json()["reason"], reply.headers["retry-after"]) == (503, "unavailable", "1")
     assert (await service.post(COMMANDS, BUY)).status_code == 200
     assert len(await service.said()) == 2
-
-
-async def test_a_process_that_stops_takes_no_command(service: Opened) -> None:
-    """While a process stops, a command is answered with 503 and has no effect: another process takes it."""
-    service.patience.stop()
-    reply = await service.post(COMMANDS, BUY)
-    assert (reply.status_code, await service.said()) == (503, [])
-
-
-async def test_a_caller_who_asks_too_much_is_told_when_to_come_back(embedded_valkey_url: str) -> None:
-    """Beyond their allowance a caller gets 429 with the seconds to wait, and others do not notice."""
-    namespace = f"api{os.getpid()}-{next(_numbers)}."
-    async with (
-        Redis.from_url(embedded_valkey_url) as redis,
-        opened("entitlements", DECIDER, doors, redis, namespace, NOW, answer, requests_per_minute=20) as service,
-    ):
-        replies = [await service.get(ADD_ONS) for _ in range(3)]
-        assert [each.status_code for each in replies] == [404, 404, 429]
-        assert 1 <= int(replies[2].headers["retry-after"]) <= 3
-        assert (await service.get(ADD_ONS, user="admin")).status_code == 404
-
-
-async def test_many_at_once_have_one_effect(service: Opened) -> None:
-    """Twenty requests with one key, all under way together, are one purchase with one answer."""
-    replies = await asyncio.gather(*(service.post(COMMANDS, BUY) for _ in range(20)))
-    assert {(each.status_code, each.content) for each in replies} == {(200, replies[0].content)}
-    assert len(await service.said()) == 2
-
-
-async def test_two_purchases_at_once_are_one(service: Opened) -> None:
-    """Of two different requests for the same add-on, one is accepted and the other told that it is purchased."""
-    replies = await asyncio.gather(service.post(COMMANDS, BUY, key="a"), service.post(COMMANDS, BUY, key="b"))
-    assert sorted(each.status_code for each in replies) == [200, 409]
-    (refused,) = (each.json() for each in replies if each.status_code == 409)
-    assert (refused["reason"], refused["status"]) == ("already_purchased", 409)
 
 
 async def test_what_is_refused_says_what_to_do_instead(service: Opened) -> None:

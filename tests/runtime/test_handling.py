@@ -158,6 +158,24 @@ async def test_redis_away_is_waited_out(service: Service, monkeypatch: pytest.Mo
     assert service.dead.reasons == []
 
 
+async def test_an_account_that_others_keep_changing_is_tried_again_and_takes_nobodys_readiness(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that lost too often is decided again until it wins; that is not Redis being away."""
+    service.health.started()
+    commit, verdicts = service.store.commit, [[False]] * 45
+    seen: list[str | None] = []
+
+    async def contended(*arguments: Any) -> list[bool]:
+        seen.append(service.health.ready())
+        return verdicts.pop() if verdicts else await commit(*arguments)
+
+    monkeypatch.setattr(service.store, "commit", contended)
+    await service.handle([trial("acme", "c1")])
+    assert await service.count("acme") == 1
+    assert seen == [None] * 46
+
+
 @pytest.mark.parametrize("accounts", [ACCOUNTS[:1], ACCOUNTS], ids=["one shard", "many shards"])
 async def test_a_stop_while_redis_is_away_is_a_stop(
     service: Service, monkeypatch: pytest.MonkeyPatch, accounts: list[str]

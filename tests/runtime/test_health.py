@@ -34,9 +34,9 @@ def health() -> Health:
 
 
 def test_a_process_is_not_ready_before_it_takes_part() -> None:
-    """Until it has joined its group it is starting, alive, and says what it waits for."""
+    """Until it has joined its group and heard the log it is starting, alive, and says what it waits for."""
     health = Health(stall_seconds=30)
-    assert health.ready() == "starting: waiting for its partitions"
+    assert health.ready() == "starting: hearing what is in the log"
 
     health.away("reach Redis", ConnectionRefusedError("refused"))
     assert health.ready() == "starting: ConnectionRefusedError: refused"

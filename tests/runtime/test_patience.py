@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaConnectionError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError
 
-from services.runtime.errors import ConfigurationError, ConflictsExhausted, Stopping
+from services.runtime.errors import ConfigurationError, Stopping
 from services.runtime.health import Health
 from services.runtime.patience import Patience
 
@@ -37,7 +37,6 @@ TROUBLES = [
     RedisConnectionError("refused"),
     OutOfMemoryError("full"),
     KafkaConnectionError("away"),
-    ConflictsExhausted("again"),
     ConnectionRefusedError("refused"),
     TimeoutError("slow"),
 ]

@@ -131,12 +131,17 @@ def with_account(account: BillingAccount, fact: AccountUpdated) -> BillingAccoun
     )
     if base is not None or fact.base_plan is not None:
         base = (base or BaseSchedule.of(fact)).told(fact, joins=joins)
+    if base is not None:
+        account = _settled(account, account.base or base)
     return _changed(account, account_revision=fact.revision, facts=AccountFacts.of(fact), name=fact.name, base=base)
 
 
 def with_purchase(account: BillingAccount, event: AddOnPurchased) -> BillingAccount:
     """Begin a subscription; nothing of it is paid before its invoice."""
-    return _with_subscription(account, event.add_on, ActiveSubscription.of(event))
+    subscription = ActiveSubscription.of(event)
+    if account.base is not None:
+        subscription = account.base.settling(subscription, account.subscriptions.values())
+    return _with_subscription(account, event.add_on, subscription)
 
 
 def with_change(account: BillingAccount, event: SubscriptionModified) -> BillingAccount:
@@ -233,6 +238,12 @@ def _with_line(subscription: ActiveSubscription, kind: InvoiceKind, line: Invoic
             return subscription.charged_for_more(line)
         case InvoiceKind.CREDIT:
             return subscription
+
+
+def _settled(account: BillingAccount, base: BaseSchedule) -> BillingAccount:
+    """Settle where the base plan begins with the add-ons that were heard of before any fact told of one."""
+    settled = {name: base.settling(each, ()) for name, each in account.subscriptions.items()}
+    return account.model_copy(update={"subscriptions": settled})
 
 
 def _with_subscription(account: BillingAccount, add_on: str, subscription: ActiveSubscription) -> BillingAccount:

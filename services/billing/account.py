@@ -26,6 +26,9 @@ RENEWAL: Final = "renewal"
 LINES_MAX: Final = 200
 """Lines of an invoice that gathers many: about 100 KB as a record, where a reader takes 256 KB and a broker 1 MB."""
 
+_DIGITS_MAX: Final = 18
+"""More than any account has invoices. Python raises for integers of thousands of digits, which anybody may ask for."""
+
 
 class BillingAccount(Document):
     """An account as billing knows it. `subscriptions` is by add-on id, so the catalog bounds it.
@@ -214,7 +217,7 @@ def issue_each(
 def number_of(invoice_number: str, account_id: str) -> int | None:
     """Return which of the account's invoices this is: 12 for "acme-000012"; None when it is none of its."""
     digits = invoice_number.removeprefix(f"{account_id}-")
-    if not (digits.isascii() and digits.isdecimal()):
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= _DIGITS_MAX):
         return None
     number = int(digits)
     return number if number > 0 and in_words(number, account_id) == invoice_number else None

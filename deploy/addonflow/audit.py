@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from heapq import merge
 from typing import Final
 
 from redis.asyncio import Redis
@@ -31,6 +32,7 @@ from deploy.addonflow.rest import reach_redis
 from services.billing.audit import audit as audit_account
 from services.billing.ledger import Finding
 from services.runtime.delivery import Delivery
+from services.runtime.inputs import written_ms
 from services.runtime.settings import Settings
 from services.runtime.telling import Difference, told_in_order
 from services.runtime.virtual_clock import time_of
@@ -119,21 +121,22 @@ class _Auditing:
 
 
 def _audit(account_id: str, history: ShardHistory, now: datetime, report: Report) -> None:
-    events: list[Payload] = [
-        each.message
-        for each in in_sequence(history.deliveries(account_id))
-        if each.topic is EVENTS and isinstance(each.message, Payload)
-    ]
-    facts = [each.message for each in history.deliveries(account_id) if isinstance(each.message, AccountUpdated)]
+    events = facts_and_events(history.deliveries(account_id))
     told, _ = told_in_order(account_id, history.said(account_id))
     invoices = [one.payload for each in told for one in each.said if isinstance(one.payload, InvoiceIssued)]
     report.accounts += 1
     report.subscriptions += sum(isinstance(event, AddOnPurchased) for event in events)
     report.invoices += len(invoices)
     report.lines += sum(len(invoice.lines) for invoice in invoices)
-    report.findings += [
-        (account_id, finding) for finding in audit_account(account_id, [*facts, *events], invoices, now)
-    ]
+    report.findings += [(account_id, finding) for finding in audit_account(account_id, events, invoices, now)]
+
+
+def facts_and_events(deliveries: list[Delivery]) -> list[Payload]:
+    """Return an account's facts and events in the order they were written, each topic's own order kept."""
+    facts = [each for each in deliveries if isinstance(each.message, AccountUpdated)]
+    events = [each for each in in_sequence(deliveries) if each.topic is EVENTS]
+    merged = [each.message for each in merge(facts, events, key=written_ms)]
+    return [message for message in merged if isinstance(message, Payload)]
 
 
 def in_sequence(deliveries: list[Delivery]) -> list[Delivery]:

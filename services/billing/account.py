@@ -26,6 +26,9 @@ RENEWAL: Final = "renewal"
 LINES_MAX: Final = 200
 """Lines of an invoice that gathers many: about 100 KB as a record, where a reader takes 256 KB and a broker 1 MB."""
 
+_DIGITS_MAX: Final = 18
+"""More than any account has invoices. Python raises for integers of thousands of digits, which anybody may ask for."""
+
 
 class BillingAccount(Document):
     """An account as billing knows it. `subscriptions` is by add-on id, so the catalog bounds it.
@@ -131,12 +134,17 @@ def with_account(account: BillingAccount, fact: AccountUpdated) -> BillingAccoun
     )
     if base is not None or fact.base_plan is not None:
         base = (base or BaseSchedule.of(fact)).told(fact, joins=joins)
+    if base is not None:
+        account = _settled(account, account.base or base)
     return _changed(account, account_revision=fact.revision, facts=AccountFacts.of(fact), name=fact.name, base=base)
 
 
 def with_purchase(account: BillingAccount, event: AddOnPurchased) -> BillingAccount:
     """Begin a subscription; nothing of it is paid before its invoice."""
-    return _with_subscription(account, event.add_on, ActiveSubscription.of(event))
+    subscription = ActiveSubscription.of(event)
+    if account.base is not None:
+        subscription = account.base.settling(subscription, account.subscriptions.values())
+    return _with_subscription(account, event.add_on, subscription)
 
 
 def with_change(account: BillingAccount, event: SubscriptionModified) -> BillingAccount:
@@ -209,7 +217,7 @@ def issue_each(
 def number_of(invoice_number: str, account_id: str) -> int | None:
     """Return which of the account's invoices this is: 12 for "acme-000012"; None when it is none of its."""
     digits = invoice_number.removeprefix(f"{account_id}-")
-    if not (digits.isascii() and digits.isdecimal()):
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= _DIGITS_MAX):
         return None
     number = int(digits)
     return number if number > 0 and in_words(number, account_id) == invoice_number else None
@@ -233,6 +241,12 @@ def _with_line(subscription: ActiveSubscription, kind: InvoiceKind, line: Invoic
             return subscription.charged_for_more(line)
         case InvoiceKind.CREDIT:
             return subscription
+
+
+def _settled(account: BillingAccount, base: BaseSchedule) -> BillingAccount:
+    """Settle where the base plan begins with the add-ons that were heard of before any fact told of one."""
+    settled = {name: base.settling(each, ()) for name, each in account.subscriptions.items()}
+    return account.model_copy(update={"subscriptions": settled})
 
 
 def _with_subscription(account: BillingAccount, add_on: str, subscription: ActiveSubscription) -> BillingAccount:

@@ -15,9 +15,9 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from contracts import topics
 from contracts.backoffice import IssueCredit
@@ -38,7 +38,9 @@ from services.runtime.decision import Rejected, State
 from services.runtime.door import Door, own_account, staff_only
 from services.runtime.problems import REFUSALS, HttpReason, Problem, refused, responses
 
-InvoiceNumber = Annotated[str, Query(min_length=1, max_length=200, description="a number as an invoice has it")]
+_Number = Annotated[str, Field(min_length=1, max_length=200, description="a number as an invoice has it")]
+InvoiceNumber = Annotated[_Number, Path()]
+BeforeNumber = Annotated[_Number, Query()]
 _ANSWERS: TypeAdapter[CreditAccepted | CreditRejected] = TypeAdapter(CreditAccepted | CreditRejected)
 _CREDIT = CommandBody(IssueCredit, said=frozenset({"account_id", "staff_id"}))
 _PDFS_AT_ONCE = 2  # they take the CPU from what bills
@@ -126,26 +128,30 @@ def _add_reading(router: APIRouter, door: Door[BillingAccount], invoices: Invoic
         account_id: AccountId,
         who: Annotated[Caller, caller],
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
-        before: InvoiceNumber | None = None,
+        before: BeforeNumber | None = None,
     ) -> InvoicePage:
         """Show the account's invoices, newest first; `before` is `next` of the page before."""
         return await invoices.page(account_id, who, before, limit)
 
     @router.get("/invoices/{invoice_number}", response_model_exclude_none=True)
-    async def invoice(account_id: AccountId, invoice_number: str, who: Annotated[Caller, caller]) -> ShownInvoice:
+    async def invoice(
+        account_id: AccountId, invoice_number: InvoiceNumber, who: Annotated[Caller, caller]
+    ) -> ShownInvoice:
         """Show an invoice as it was issued, each line with how its amount comes about."""
         return await invoices.one(account_id, who, invoice_number)
 
     @router.get("/invoices/{invoice_number}/document.html", response_class=HTMLResponse)
     async def invoice_page_for_people(
-        account_id: AccountId, invoice_number: str, who: Annotated[Caller, caller]
+        account_id: AccountId, invoice_number: InvoiceNumber, who: Annotated[Caller, caller]
     ) -> HTMLResponse:
         """Show an invoice as a page that needs nothing else."""
         shown = await invoices.one(account_id, who, invoice_number)
         return HTMLResponse(documents.page(shown), headers=_KEPT_APART)
 
     @router.get("/invoices/{invoice_number}/document.pdf", response_class=PdfResponse)
-    async def invoice_pdf(account_id: AccountId, invoice_number: str, who: Annotated[Caller, caller]) -> PdfResponse:
+    async def invoice_pdf(
+        account_id: AccountId, invoice_number: InvoiceNumber, who: Annotated[Caller, caller]
+    ) -> PdfResponse:
         """Show an invoice as a PDF; the same invoice is the same bytes."""
         shown = await invoices.one(account_id, who, invoice_number)
         async with pdfs:

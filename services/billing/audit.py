@@ -14,7 +14,7 @@ from contracts.cycles import cycle_containing, local_midnight
 from contracts.events import AddOnPurchased, SubscriptionCanceled, SubscriptionModified, Terms
 from contracts.invoices import BASE_PLAN, InvoiceIssued, InvoiceKind, InvoiceLine, ProrationRule
 from contracts.payload import Payload
-from services.billing.audit_base_plan import base_plan_sentences, facts_of
+from services.billing.audit_base_plan import base_plan_sentences, facts_of, span_of
 from services.billing.ledger import Charge, Finding, charges_of
 from services.billing.proration import recompute
 
@@ -62,8 +62,9 @@ def audit(
 ) -> list[Finding]:
     """Check an account's invoices, all and in order, against its events (those that are not billed may be among them).
 
-    The account's facts among them are what its base plan is checked by. `now`: every cycle that has begun by then must
-    be charged. Cost: the number of events and lines, times the charges of one period.
+    The account's facts among them are what its base plan is checked by: those that stand before a purchase were told
+    before it. `now`: every cycle that has begun by then must be charged. Cost: the number of events, times that of the
+    subscriptions, and of lines, times the charges of one period.
     """
     subscriptions, findings = _subscriptions(events)
     charged, of_credits = charges_of(invoices)
@@ -71,7 +72,7 @@ def audit(
     for invoice in invoices:
         findings += [Finding(invoice.invoice_number, sentence) for sentence in _invoice(invoice)]
     findings += of_credits
-    spans = [(each.purchase.effective_date, each.ends_on) for each in subscriptions.values()]
+    spans = [span_of(each.purchase, each.ends_on, events) for each in subscriptions.values()]
     of_base_plan = base_plan_sentences(charged.pop(BASE_PLAN, []), spans, facts_of(events), now)
     findings += [Finding(BASE_PLAN, sentence) for sentence in of_base_plan]
     for subscription_id in charged:

@@ -1,20 +1,44 @@
 """The audit of the base plan: each local day that is to be charged is, once, at a price that a fact told of.
 
 Facts bear no instant, so what only some of them say (another price, another cycle) may hold from any bill on. What all
-of them say is checked to the day, and a fact without a base plan excuses every gap.
+of them say is checked to the day, and a fact without a base plan excuses every gap. Where it begins, it begins by a
+cycle that was told of before the add-on it begins with was sold: no later one reaches back.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import pairwise
+from typing import NamedTuple
 
 from contracts.accounts import AccountUpdated
-from contracts.cycles import cycle_containing, local_midnight
+from contracts.cycles import cycle_containing, local_date, local_midnight
+from contracts.events import AddOnPurchased
 from contracts.payload import Payload
 from services.billing.ledger import Charge
 
-Span = tuple[date, date]
-"""The first day of a subscription, and the first day without it."""
+
+class Span(NamedTuple):
+    """The days of a subscription, [first, end), and where the base plan may begin with it."""
+
+    first: date
+    end: date
+    begins: frozenset[date]
+
+
+def span_of(purchase: AddOnPurchased, end: date, events: Sequence[Payload]) -> Span:
+    """Return the span of a purchase, which is among the events, to its end.
+
+    The cycles that may count are of the facts told before it and of those on whose terms it was sold; of the first fact
+    where there are none; and of all where its first day lay ahead.
+    """
+    first, terms, facts = purchase.effective_date, purchase.terms, facts_of(events)
+    counting = facts
+    if first <= local_date(purchase.purchased_at, terms.timezone):
+        before = facts_of(events[: events.index(purchase)]) or facts[:1]
+        cycle = (terms.frequency, terms.cycle_anchor)
+        same = [fact for fact in facts if (fact.billing.frequency, fact.billing.cycle_anchor) == cycle]
+        counting = [*before, *same]
+    return Span(first, end, frozenset(_cycle(fact, first)[1] for fact in counting))
 
 
 def facts_of(events: Iterable[Payload]) -> list[AccountUpdated]:
@@ -43,6 +67,8 @@ def base_plan_sentences(
             yield f"is billed twice on {following.first}"
     if all(fact.base_plan is not None for fact in facts):
         yield from _gaps(kept, spans, facts, now)
+    if facts and all(fact.base_plan is not None for fact in facts):
+        yield from _beginnings(kept, {each.line.period.to for each in charges}, spans)
 
 
 def _charge(charge: Charge, spans: Sequence[Span], facts: Sequence[AccountUpdated]) -> Iterator[str]:
@@ -66,23 +92,30 @@ def _gaps(
             yield f"is not billed from {one.until} to {following.first}"
     if not facts:
         return
-    billed_the_same = {(fact.billing, fact.timezone) for fact in facts}
-    if len(billed_the_same) == 1:
-        first = _first_day(facts[0], spans)
-        begins = {_cycle(facts[0], each)[1] for each, _ in spans}
-        if charges and first is not None and charges[0].first not in begins:
-            yield f"is billed from {charges[0].first} on, instead of {first}"
-        if not charges and first is not None and local_midnight(first, facts[0].timezone) <= now:
-            yield f"is not billed since {first}"
+    due = _due(spans)
+    if not charges and due is not None and max(local_midnight(due, fact.timezone) for fact in facts) <= now:
+        yield f"is not billed since {due}"
     until = charges[-1].until if charges else date.max
     if _is_covered(until, spans) and max(local_midnight(until, fact.timezone) for fact in facts) <= now:
         yield f"is not billed since {until}"
 
 
-def _first_day(fact: AccountUpdated, spans: Sequence[Span]) -> date | None:
-    """Return the first day of the first cycle that begins after an add-on's first, and while there is one."""
-    begins = [_cycle(fact, first)[1] for first, _ in sorted(spans)]
-    return next((each for each in begins if _is_covered(each, spans)), None)
+def _beginnings(charges: Sequence[Charge], ends: Collection[date], spans: Sequence[Span]) -> Iterator[str]:
+    """Say where it begins, or begins again, on a day that no cycle gives which was told of in time."""
+    possible = {day for span in spans for day in span.begins}
+    expected = min((str(day) for day in possible if _is_covered(day, spans)), default="no day")
+    begun = [*charges[:1], *(following for one, following in pairwise(charges) if following.first > one.until)]
+    for each in begun:
+        if each.first not in possible and each.first not in ends:
+            yield f"is billed from {each.first} on, instead of {expected}"
+
+
+def _due(spans: Sequence[Span]) -> date | None:
+    """Return a day on which it must have begun: the first one, or where several cycles may count the last."""
+    begins = sorted(day for span in spans for day in span.begins)
+    if any(len(span.begins) > 1 for span in spans):
+        begins = begins[-1:]
+    return next((day for day in begins if _is_covered(day, spans)), None)
 
 
 def _cycle(fact: AccountUpdated, day: date) -> tuple[int, date]:
@@ -92,4 +125,4 @@ def _cycle(fact: AccountUpdated, day: date) -> tuple[int, date]:
 
 
 def _is_covered(day: date, spans: Sequence[Span]) -> bool:
-    return any(first <= day < end for first, end in spans)
+    return any(span.first <= day < span.end for span in spans)

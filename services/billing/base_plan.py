@@ -4,6 +4,9 @@ While an add-on is renewed, every local day is charged once, a cycle at a time: 
 ended, and is a part where the cycle's anchor or frequency changed. It begins with the first of its cycles that begins
 after the first billed day of an add-on; a plan that is told of later joins at the account's next bill. A cycle is
 charged where an add-on has its first day, and gives nothing back when the last add-on ends within it.
+
+What stays true: where it begins with an add-on is settled by the cycle known when the add-on was heard of, and no later
+fact measures that add-on again (`test_base_plan_cycles.py`).
 """
 
 from collections.abc import Collection
@@ -55,8 +58,7 @@ class BaseSchedule(Value):
             return None
         if day is not None and is_covered(day, subscriptions):
             return day
-        starts = sorted(each.effective_date for each in subscriptions)
-        begins = (self.cycle_end(each) for each in starts if day is None or each > day)
+        begins = sorted(self._beginning(each) for each in subscriptions if day is None or each.effective_date > day)
         return next((each for each in begins if is_covered(each, subscriptions)), None)
 
     def renews_at(self, subscriptions: Subscriptions) -> datetime | None:
@@ -67,6 +69,14 @@ class BaseSchedule(Value):
     def cycle_end(self, day: date) -> date:
         """Return the end of the cycle that a day falls in."""
         return cycle_containing(self.billing.cycle_anchor, self.billing.frequency, day).end
+
+    def settling(self, subscription: ActiveSubscription, others: Subscriptions) -> ActiveSubscription:
+        """Settle where it begins with an add-on, for good: its next cycle, not before where it begins with others."""
+        if subscription.base_plan_from is not None:
+            return subscription
+        before = (each for each in others if each.effective_date <= subscription.effective_date)
+        begins = max(self._beginning(each) for each in (subscription, *before))
+        return subscription.model_copy(update={"base_plan_from": begins})
 
     def joins_on(self, day: date, now: datetime) -> bool:
         """Tell whether a bill of what begins on `day`, issued `now`, is where a plan that waits for it begins."""
@@ -106,6 +116,9 @@ class BaseSchedule(Value):
             return self
         begins = self.cycle_end(local_date(invoice.issued_at, self.timezone))
         return self.model_copy(update={"joins": False, "paid_until": max(begins, self.paid_until or begins)})
+
+    def _beginning(self, subscription: ActiveSubscription) -> date:
+        return subscription.base_plan_from or self.cycle_end(subscription.effective_date)
 
     def unneeded(self, since: date, subscriptions: Subscriptions) -> tuple[PaidPeriod, ...]:
         """Return the paid periods from a day on whose first day no add-on has."""

@@ -56,7 +56,8 @@ class ActiveSubscription(Value):
 
     `agreed` are the terms in force since the first of `periods`, and those announced, by date; their licenses do not
     count: `licenses` are what a renewal charges now, changed on `licenses_from`. `periods` are the last ones paid, at
-    most `PERIODS_KEPT`; `ends_on` is the first day without it.
+    most `PERIODS_KEPT`; `ends_on` is the first day without it. `base_plan_from` is where the account's base plan, if it
+    has none that runs, begins with it.
     """
 
     subscription_id: str
@@ -67,6 +68,7 @@ class ActiveSubscription(Value):
     paid_until: date
     periods: tuple[PaidPeriod, ...] = ()
     ends_on: date | None = None
+    base_plan_from: date | None = None
 
     def terms_on(self, day: date) -> Terms:
         """Return the terms in force on a day; before the first, the first."""

@@ -3,7 +3,8 @@
 It is kept when it has not expired and a purchase now would be on the very terms it was made on: unit price, price
 version, seats, frequency, currency, zone and cycle. The day alone may have become another, as midnight may pass between
 the preview and the purchase; then the promised day is the first that is billed. That day must not be one that the
-account has paid already.
+account has paid already, nor one that has not come: where the clock that promised is ahead of the one that sells, a
+purchase would begin, and be paid, on a day after that of its event.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from contracts.cycles import local_date
 from contracts.events import Terms
 from contracts.money import Money
 from contracts.promises import PricePromise
@@ -42,6 +44,8 @@ def differences(promise: PricePromise, terms: Terms, has: AddOnState, now: datet
 def _differences(promise: PricePromise, terms: Terms, has: AddOnState, now: datetime) -> Iterator[str]:
     if promise.expires_at <= now:
         yield f"it expired at {promise.expires_at:%Y-%m-%d %H:%M} UTC"
+    if promise.first_day > local_date(now, terms.timezone):
+        yield f"{promise.first_day} has not begun yet"
     for name, what in _CHANGED.items():
         if getattr(promise.terms, name) != getattr(terms, name):
             yield what

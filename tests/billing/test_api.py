@@ -193,12 +193,24 @@ async def test_an_invoice_explains_each_line(service: Opened) -> None:
     assert InvoiceIssued.model_validate(shown) == InvoiceIssued.model_validate_json(outgoing.value)
 
 
-@pytest.mark.parametrize("number", ["acme-000002", "globex-000001", "x", "acme-1", "acme-0000001", "%00", "<b>"])
+@pytest.mark.parametrize(
+    "number",
+    ["acme-000002", "globex-000001", "x", "acme-1", "acme-0000001", "%00", "<b>", "acme-" + "9" * 19, "9" * 200],
+)
 async def test_an_unknown_invoice_is_not_found(service: Opened, number: str) -> None:
     """What is no invoice of the account is 404 invoice_unknown, for Owners and for staff."""
     await service.tell(purchase())
     for reply in (await service.get(f"{INVOICES}/{number}"), await as_staff(service, f"{INVOICES}/{number}")):
         assert (reply.status_code, reply.json()["reason"]) == (404, "invoice_unknown")
+
+
+@pytest.mark.parametrize("number", ["9" * 201, "acme-" + "9" * 5_000])
+async def test_an_overlong_invoice_number_is_told(service: Opened, number: str) -> None:
+    """A number longer than any is 422 to those who may ask, and 401 before that to those who say not who they are."""
+    for target in (f"{INVOICES}/{number}{rest}" for rest in ("", "/document.html", "/document.pdf")):
+        for reply in (await service.get(target), await as_staff(service, target)):
+            assert (reply.status_code, reply.json()["reason"]) == (422, "request_invalid")
+        assert (await service.client.get(target)).status_code == 401
 
 
 async def test_the_name_on_an_invoice_is_that_of_its_day(service: Opened) -> None:

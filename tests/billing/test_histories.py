@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from contracts.accounts import AccountUpdated, BasePlan, Billing, BillingFrequency, Licenses
 from contracts.backoffice import IssueCredit
+from contracts.cycles import local_date
 from contracts.events import SubscriptionModified, Terms
 from contracts.invoices import InvoiceIssued, ProrationRule
 from contracts.money import Money
@@ -27,6 +28,7 @@ from tests.billing.scenario import ACCOUNT
 from tests.scenario import Scenario
 
 _LATE_MAX = timedelta(days=366)  # within what billing keeps: 24 periods, of which few are shorter than a month
+_MOVED_MAX = timedelta(days=1)  # a move from the far west to the far east leaves a whole local day out
 _ADD_ONS = ("analytics_plus", "aircall_ai", "another")
 lateness = st.sampled_from((True, True, False))
 licenses = st.builds(Licenses, standard=st.integers(0, 30), additional=st.integers(0, 3))
@@ -142,10 +144,12 @@ class BillingLife(RuleBasedStateMachine):
             return
         self.say(has.cancel(self.story.now, at_once=at_once), late=late)
 
-    @rule(anchor=anchors, frequency=st.sampled_from(BillingFrequency), zone=zones, plan=st.none() | prices)
+    @rule(anchor=anchors, frequency=st.sampled_from(BillingFrequency), zone=zones, plan=st.none() | prices | prices)
     def state_the_account(self, anchor: date, frequency: BillingFrequency, zone: str, plan: str | None) -> None:
-        """Tell what the account is; its base plan may come and go."""
+        """Tell what the account is; its base plan may come and go, and charges no day that was over by then."""
         self.revision += 1
+        settled = self.story.copied()
+        settled.advance()
         fact = AccountUpdated(
             account_id=ACCOUNT,
             revision=self.revision,
@@ -161,6 +165,11 @@ class BillingLife(RuleBasedStateMachine):
         )
         self.in_time.advance(self.story.now - self.in_time.now).when(fact)
         self.story.when(fact)
+        before = len(settled.events)
+        settled.given(fact).advance()
+        issued = [each for each in settled.events[before:] if isinstance(each, InvoiceIssued)]
+        days = [line.period.from_ for each in issued for line in each.lines]
+        assert self.revision == 1 or all(day >= local_date(settled.now, zone) - _MOVED_MAX for day in days)
 
     @rule(number=st.integers(1, 40), minor=st.integers(-1, 40_000), currency=st.sampled_from(["USD", "JPY", "KWD"]))
     def credit(self, number: int, minor: int, currency: str) -> None:

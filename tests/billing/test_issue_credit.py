@@ -10,6 +10,7 @@ from contracts.backoffice import CancelSubscription, IssueCredit, Staff
 from contracts.invoices import InvoiceIssued, InvoiceKind
 from contracts.money import Money
 from contracts.results import CreditAccepted, CreditRejected, Reason
+from services.billing.account import number_of
 from services.billing.credits import answer
 from services.billing.proration import recompute, spread
 from services.runtime.decision import Accepted, Cause, Rejected
@@ -43,6 +44,11 @@ def test_the_back_office_credits_an_amount() -> None:
     assert (line.credits, line.days.billed, line.amount) == ("acme-000001", 0, recompute(line))
     assert credited(story) == 1_250
     assert invoice.due_date == date(2026, 9, 20)
+
+
+def test_digits_without_end_are_no_invoice() -> None:
+    """Reading a number never raises, however long it is: Python refuses integers of thousands of digits."""
+    assert [number_of(f"acme-{'9' * count}", ACCOUNT) for count in (7, 19, 5_000)] == [9_999_999, None, None]
 
 
 def test_credits_add_up_to_the_invoice_and_no_further() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,13 +10,17 @@ from redis.asyncio import Redis
 from rich.console import Console
 
 from contracts.money import Money
+from contracts.topics import ACCOUNTS, EVENTS
 from deploy.addonflow import audit as auditing
-from deploy.addonflow.audit import audit
+from deploy.addonflow.audit import audit, facts_and_events
 from deploy.addonflow.rebuild import rebuild
 from deploy.addonflow.topics import create
 from services.runtime.clock import SystemClock
+from services.runtime.decision import Cause
+from services.runtime.delivery import Delivery
 from services.runtime.keys import ShardKeys, shard_of
 from services.runtime.settings import Settings
+from tests.billing.bills import account_fact
 from tests.deploy.billed import cause_of, publish, purchase, record_of, sell_and_bill
 
 pytestmark = pytest.mark.embedded
@@ -95,3 +100,14 @@ async def test_a_charge_that_does_not_follow_is_found(deployment: Settings) -> N
     assert "another: is charged, but was never bought" in said
     assert "acme-000002: the line of another says" in said
     assert "cause missing" in said
+
+
+def test_facts_stand_where_they_were_written() -> None:
+    """Which facts the base plan may begin by depends on the order: facts come among the events by time of writing."""
+    sold, facts = purchase("acme", SystemClock().now()), [account_fact(1), account_fact(2)]
+    written = [(ACCOUNTS, facts[0], None, 1_000), (ACCOUNTS, facts[1], None, 3_000), (EVENTS, sold, 1, 2_000)]
+    deliveries = [
+        Delivery("acme", message, Cause("1", message.ce_type), topic, number, origin=SimpleNamespace(timestamp=at))
+        for topic, message, number, at in written
+    ]
+    assert facts_and_events(deliveries) == [facts[0], sold, facts[1]]

@@ -215,3 +215,16 @@ def test_no_day_is_promised_twice() -> None:
     story.when(purchase(price_promise=token(promised)))
     assert "as 2026-09-30 is paid already" in refused(story).message
     assert purchased(story.when(purchase())).effective_date == date(2026, 10, 1)
+
+
+@pytest.mark.parametrize("behind", [timedelta(seconds=1), timedelta(days=30)])
+def test_a_promise_of_a_day_that_has_not_come_is_not_kept(behind: timedelta) -> None:
+    """Where the clock of entitlements is behind billing's, no purchase begins after the day on which it is made."""
+    midnight = datetime(2026, 10, 1, 4, tzinfo=UTC)  # in New York
+    made = token(first_day=date(2026, 10, 1), promised_at=midnight, expires_at=midnight + timedelta(minutes=15))
+    story = acme(midnight - behind, _one_price()).when(purchase(price_promise=made))
+    then_refused(story, Reason.PRICE_CHANGED, Action.SUBSCRIBE_NOW, Action.TRY_FOR_FREE)
+    assert "any more, as 2026-10-01 has not begun yet. The price is still" in refused(story).message
+    assert purchased(acme(midnight, _one_price()).when(purchase(price_promise=made))).effective_date == date(
+        2026, 10, 1
+    )

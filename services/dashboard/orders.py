@@ -49,12 +49,12 @@ async def order(visit: Visit) -> Response:
 
 
 async def carry_out(visit: Visit, command: Payload, command_id: str, then: str) -> Response:
-    """Have a command decided and go to its answer; where it could not be sent, keep it for another try."""
+    """Have a command decided and go to its answer; where Kafka did not say that it has it, keep it for another try."""
     try:
         await visit.desk.ask(command, command_id)
     except NotSent:
         fields = {name: text for name, text in visit.form.items() if name != "csrf"}
-        return visit.page("try_again.html", HTTPStatus.SERVICE_UNAVAILABLE, fields=fields, staff=visit.is_staff)
+        return visit.page("try_again.html", HTTPStatus.SERVICE_UNAVAILABLE, fields=fields, then=then)
     return go(then)
 
 

@@ -23,7 +23,7 @@ from services.dashboard import asking, bills, live, orders, plan, signing_in, st
 from services.dashboard.guard import Guard
 from services.dashboard.parts import Dashboard
 from services.dashboard.settings import DashboardSettings
-from services.dashboard.visits import Visit, visit_of
+from services.dashboard.visits import stranger, visit_of
 from services.runtime.errors import TROUBLE, ConfigurationError, Stopping
 from services.runtime.gate import BodyGate
 from services.runtime.problems import Problem
@@ -95,9 +95,10 @@ async def _failed(request: Request, error: Exception) -> Response:
         status, headers, text = HTTPStatus(error.status), error.headers, error.detail
     else:
         log.error("a page met a defect", exc_info=error)
-    visit = Visit(request, request.app.state.dashboard, None, None)
-    with suppress(Problem):
-        visit, _ = await visit_of(request)
+    visit = stranger(request)
+    if not isinstance(error, Problem):  # who was refused is not asked for again: it would cost them another request
+        with suppress(Problem):
+            visit, _ = await visit_of(request)
     response = visit.message(status, status.phrase, text)
     response.headers.update(dict(headers or {}))
     return response

@@ -41,7 +41,10 @@ async def sign_in(visit: Visit) -> Response:
 
 def _asked(visit: Visit, status: int, said: str | None) -> Response:
     wanted = visit.form.get("next") or visit.query("next")
-    return visit.page("sign_in.html", status, said=said, wanted=own_path(wanted) if wanted else "/")
+    response = visit.page("sign_in.html", status, said=said, wanted=own_path(wanted) if wanted else "/")
+    if visit.is_new:
+        visit.desk.sessions.write(response, visit.session)  # the one page with forms for strangers
+    return response
 
 
 def _signed_in(visit: Visit, token: str, *, demo: bool = False) -> Response:

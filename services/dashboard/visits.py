@@ -121,10 +121,7 @@ class Visit:
             "live": None,
             **said,
         }
-        response = HTMLResponse(ENVIRONMENT.get_template(template).render(context), status)
-        if self.is_new:
-            self.desk.sessions.write(response, self.session)
-        return response
+        return HTMLResponse(ENVIRONMENT.get_template(template).render(context), status)
 
     def live_page(
         self, template: str, shown: AddOns | Trouble | Refused, status: int = HTTPStatus.OK, **said: Any
@@ -149,12 +146,18 @@ def own_path(address: str) -> str:
     return address if plain and not parts.scheme and not parts.netloc and address.isprintable() else "/"
 
 
+def stranger(request: Request) -> Visit:
+    """Return a visit of nobody that leaves the browser's session as it is."""
+    desk: Dashboard = request.app.state.dashboard
+    return Visit(request, desk, desk.sessions.read(request.cookies.get(desk.sessions.cookie)), None)
+
+
 async def visit_of(request: Request) -> tuple[Visit, str | None]:
     """Tell who a request is from, and where somebody was signed in who no longer is, why."""
-    desk: Dashboard = request.app.state.dashboard
-    session = desk.sessions.read(request.cookies.get(desk.sessions.cookie))
-    if session is None or session.token is None:
-        return Visit(request, desk, session, None), None
+    visit = stranger(request)
+    desk, session = visit.desk, visit.session
+    if session.token is None:
+        return visit, None
     try:
         caller = await desk.authentication.caller(f"Bearer {session.token}")
         if session.demo and desk.demo is None:
@@ -163,7 +166,7 @@ async def visit_of(request: Request) -> tuple[Visit, str | None]:
     except Problem as problem:
         if problem.reason not in {HttpReason.TOKEN_INVALID, HttpReason.TOKEN_MISSING}:
             raise
-        return Visit(request, desk, session, None), problem.detail
+        return visit, problem.detail
     return Visit(request, desk, session, caller), None
 
 

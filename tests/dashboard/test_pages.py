@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from contracts.accounts import MemberUpdated
-from services.runtime.authentication import PRODUCT_SCOPE, STAFF_SCOPE
-from tests.dashboard.desk import browsing, desk_of, sign_in, token_of
+from services.runtime.allowance import Allowance
+from services.runtime.authentication import PRODUCT_SCOPE, STAFF_SCOPE, Authentication
+from tests.dashboard.desk import NOWHERE, browsing, desk_of, sign_in, token_of
 
 MEMBER = {"sub": "olivia", "account_id": "acme"}
 MEMBER_PAGES = ["/plan", "/subscribe", "/subscribe/x", "/requests", "/invoices", "/invoices/x", "/answers/x"]
@@ -122,6 +123,25 @@ async def test_every_answer_forbids_code_from_elsewhere(tmp_path: Path, path: st
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == ("public, max-age=3600" if path.startswith("/static") else "no-store")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_page_that_cannot_be_shown_leaves_the_session(tmp_path: Path, status: int) -> None:
+    """A rate limit and a key set that cannot be had are said, set no cookie, and sign nobody out."""
+    desk = desk_of(tmp_path)
+    async with browsing(desk) as client:
+        await sign_in(client, token_of(tmp_path, **MEMBER))
+        if status == 429:
+            desk.allowance = Allowance(1)
+            assert (await client.get("/nothing-here")).status_code == 404  # the last that is allowed
+        else:
+            desk.authentication = Authentication(desk.settings.model_copy(update={"token_jwks": f"{NOWHERE}/keys"}))
+        refused = await client.get("/plan")
+        desk.allowance, desk.authentication = Allowance(60_000), Authentication(desk.settings)
+        again = await client.get("/plan")
+    assert refused.status_code == status
+    assert "set-cookie" not in refused.headers
+    assert 'aria-label="Main"' in again.text
 
 
 async def test_over_https_cookies_go_over_nothing_else(tmp_path: Path) -> None:

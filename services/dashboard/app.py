@@ -72,7 +72,7 @@ def routes(desk: Dashboard) -> list[Route | Mount]:
         Route("/try/{add_on}", asking.ask),
         Route("/request/{add_on}", asking.ask),
         Route("/commands", orders.order, methods=["POST"]),
-        Route("/answers/{command_id}", orders.answer),
+        Route("/answers/{form_id}", orders.answer),
         Route("/requests", team.requests),
         Route("/requests/{what}", team.decide),
         Route("/invoices", bills.invoices),

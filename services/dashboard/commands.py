@@ -1,9 +1,11 @@
 """From a form to a command: which fields each has, and the id that makes every repetition the same command.
 
-The id is made when a form is shown and is part of its address: a second click, a reload, the back button and "try
-again" send the same command, which has one effect and one answer.
+The form's id is made when it is shown and is part of its address: a second click, a reload, the back button and "try
+again" send the same command, which has one effect and one answer. The command's id is derived from it and from who
+sends it: an address that is passed on is a form of its own to everybody.
 """
 
+import hashlib
 import re
 import secrets
 from collections.abc import Mapping
@@ -38,7 +40,7 @@ class FormError(ValueError):
 
 
 def new_id() -> str:
-    """Return an id that no other command has."""
+    """Return an id that no other form has."""
     return f"dashboard-{secrets.token_hex(16)}"
 
 
@@ -48,11 +50,17 @@ def is_id(text: str) -> bool:
 
 
 def id_of(form: Mapping[str, str]) -> str:
-    """Return the id of the command that a form is for; FormError when it has none of ours."""
-    command_id = form.get("command_id", "")
-    if not is_id(command_id):
+    """Return the id of a form; FormError when it has none of ours."""
+    form_id = form.get("command_id", "")
+    if not is_id(form_id):
         raise FormError("This form is none of ours: open the page it is on, and begin again.")
-    return command_id
+    return form_id
+
+
+def sent_as(form_id: str, account_id: str, subject: str) -> str:
+    """Return the id of the command that a form is when this member, or this one of staff, sends it for this account."""
+    said = "\0".join((form_id, account_id, subject))
+    return f"dashboard-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
 
 
 def entry_point(text: str | None) -> str:

@@ -5,10 +5,10 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from services.dashboard.asking import command_of
+from services.dashboard.asking import command_of, is_answered
 from services.dashboard.bills import KINDS
 from services.dashboard.client import attempt
-from services.dashboard.commands import FormError, id_of, is_id
+from services.dashboard.commands import FormError, id_of, is_id, sent_as
 from services.dashboard.log import LogAway
 from services.dashboard.orders import carry_out, outcome_of
 from services.dashboard.shapes import Entitlements
@@ -91,25 +91,26 @@ async def order(visit: Visit) -> Response:
         name=visit.query("order"),
         about={name: visit.query(name) for name in _ABOUT if visit.query(name)},
         command_id=command_id,
-        answered=visit.desk.answers.get(account_id, command_id) is not None,
+        answered=is_answered(visit, account_id, command_id),
     )
 
 
 async def _sent(visit: Visit) -> Response:
     account_id = visit.form.get("id", "")
     try:
-        command_id = id_of(visit.form)
+        form_id = id_of(visit.form)
         command = staff_command(visit.form, account_id, visit.who.subject)
     except FormError as error:
         return visit.message(HTTPStatus.UNPROCESSABLE_ENTITY, "Please check the form", str(error))
-    then = urlencode({"id": account_id, "command": command_id})
-    return await carry_out(visit, command, command_id, f"/back-office/answer?{then}")
+    then = urlencode({"id": account_id, "command": form_id})
+    return await carry_out(visit, command, form_id, f"/back-office/answer?{then}")
 
 
 @page(Kind.STAFF)
 async def answer(visit: Visit) -> Response:
     """Show the answer to an order of staff, or that it is on its way."""
-    account_id, command_id = visit.query("id"), visit.query("command")
-    found = await visit.desk.find_answer(account_id, command_id) if is_id(command_id) else None
+    account_id, form_id = visit.query("id"), visit.query("command")
+    command_id = sent_as(form_id, account_id, visit.who.subject)
+    found = await visit.desk.find_answer(account_id, command_id) if is_id(form_id) else None
     outcome = outcome_of(found, None, "") if found is not None else None
     return visit.page("answer.html", outcome=outcome, back=_address(account_id), again=None)

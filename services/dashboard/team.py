@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
-from services.dashboard.asking import command_of
+from services.dashboard.asking import command_of, is_answered
 from services.dashboard.cards import Link, link_of
 from services.dashboard.client import attempt
 from services.dashboard.plan import status_of
@@ -76,7 +76,7 @@ async def decide(visit: Visit) -> Response:
     add_on = shown.find(visit.query("add_on"))
     if shown.role != OWNER or (add_on is None and what != "digest"):
         return visit.message(HTTPStatus.FORBIDDEN, "For Owners", "What the team asks for is decided by the Owners.")
-    answered = visit.desk.answers.get(visit.account_id, command_id) is not None
+    answered = is_answered(visit, visit.account_id, command_id)
     return visit.page(
         "decide.html",
         shown=shown,

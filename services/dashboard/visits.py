@@ -211,7 +211,13 @@ async def _form(request: Request) -> dict[str, str]:
     """Read a plain form; the body's size is bounded before. What is no form has no fields."""
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return {}
+    return fields_of(await request.body())
+
+
+def fields_of(body: bytes) -> dict[str, str]:
+    """Return the fields of a form, of nothing where it is none. A line end is one character, as `maxlength` counts."""
     try:
-        return dict(parse_qsl((await request.body()).decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX))
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX)
     except ValueError:
         return {}
+    return {name: text.replace("\r\n", "\n") for name, text in pairs}

@@ -63,6 +63,21 @@ def test_the_back_button_leads_to_the_same_order(site: Site) -> None:
     assert len(site.log(account, RequestFeature)) == len(site.log(account, FeatureRequested)) == 1
 
 
+def test_an_address_that_is_passed_on_is_another_form(site: Site) -> None:
+    """Two supervisors send the form of one and the same address: each has asked, and each sees an answer of their own."""
+    account = site.account()
+    first = site.enter(account, "sam", "/request/analytics_plus")
+    second = site.enter(account, "sina")
+    second.goto(first.url)
+    for page in (first, second):
+        page.get_by_role("button", name="Send the request").click()
+        expect(page.get_by_role("heading", name="Your Owners are told")).to_be_visible()
+        page.reload()
+        expect(page.get_by_role("heading", name="Your Owners are told")).to_be_visible()
+    asked = [said for said in site.log(account, FeatureRequested) if isinstance(said, FeatureRequested)]
+    assert sorted(said.requested_by.user_id for said in asked) == ["sam", "sina"]
+
+
 def test_a_reload_of_the_answer_changes_nothing(site: Site) -> None:
     """The answer stands at an address of its own: reloading it shows it again, and sends nothing."""
     account = site.account()

@@ -99,6 +99,8 @@ async def _failed(request: Request, error: Exception) -> Response:
     if not isinstance(error, Problem):  # who was refused is not asked for again: it would cost them another request
         with suppress(Problem):
             visit, _ = await visit_of(request)
+    if visit.is_part:  # the open page stays as it is, and asks again with the next change
+        return Response(status_code=status, headers={**(headers or {}), "HX-Reswap": "none"})
     response = visit.message(status, status.phrase, text)
     response.headers.update(dict(headers or {}))
     return response

@@ -28,6 +28,11 @@ class Session(NamedTuple):
     token: str | None = None
     demo: bool = False
 
+    @property
+    def name(self) -> str:
+        """What a page calls the session it was made for, in addresses; the secret cannot be told from it."""
+        return hashlib.sha256(self.csrf.encode()).hexdigest()[:16]
+
 
 class Sessions:
     """Writes and reads session cookies."""

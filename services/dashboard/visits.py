@@ -76,6 +76,16 @@ class Visit:
         return self.caller is not None and self.caller.kind is Kind.STAFF
 
     @property
+    def is_part(self) -> bool:
+        """Whether an open page asks for a part of itself, by htmx, instead of a browser for a page."""
+        return self.request.headers.get("hx-request") == "true"
+
+    @property
+    def is_of_this_session(self) -> bool:
+        """Whether the page that asks was made for the session that the browser has now."""
+        return not self.is_new and self.query("of") == self.session.name
+
+    @property
     def token(self) -> str:
         """The token of who it is."""
         return self.session.token or ""
@@ -127,16 +137,22 @@ class Visit:
         self, template: str, shown: AddOns | Trouble | Refused, status: int = HTTPStatus.OK, **said: Any
     ) -> Response:
         """Return a page that looks again when something of the account changes after `visit.mark`."""
-        return self.page(template, status, shown=shown, live=f"/live?seen={self.mark}", **said)
+        live = f"/live?seen={self.mark}&of={self.session.name}"
+        return self.page(template, status, shown=shown, live=live, **said)
 
     def message(self, status: int, title: str, text: str) -> Response:
-        """Return a page that says one thing."""
-        return self.page("message.html", status, title=title, text=text)
+        """Return a page that says one thing; a page that asked for a part of itself is loaded anew and becomes it."""
+        return load_anew() if self.is_part else self.page("message.html", status, title=title, text=text)
 
 
 def go(to: str) -> Response:
     """Send a browser on, by GET, to an address of ours."""
     return RedirectResponse(to, HTTPStatus.SEE_OTHER)
+
+
+def load_anew() -> Response:
+    """Have htmx load the whole page again, for who the browser is now."""
+    return Response(headers={"HX-Refresh": "true"})
 
 
 def own_path(address: str) -> str:
@@ -184,6 +200,8 @@ def page(kind: Kind | None) -> Callable[[Handler], Callable[[Request], Awaitable
                         "This form was made for another session, and had no effect: go back, reload it and try again."
                     )
                     return visit.message(HTTPStatus.FORBIDDEN, "Please try again", text)
+            if kind is not None and visit.is_part and not _is_still_there(visit, kind):
+                return load_anew()
             if kind is not None and visit.caller is None:
                 return go(_sign_in(request, ended))
             if kind is not None and visit.who.kind is not kind:
@@ -193,6 +211,12 @@ def page(kind: Kind | None) -> Callable[[Handler], Callable[[Request], Awaitable
         return handled
 
     return make
+
+
+def _is_still_there(visit: Visit, kind: Kind) -> bool:
+    """Whether whoever an open page was made for is who asks for a part of it now."""
+    named = "of" in visit.request.query_params
+    return visit.caller is not None and visit.caller.kind is kind and (visit.is_of_this_session or not named)
 
 
 _NOT_FOR: Mapping[Kind, str] = {

@@ -144,6 +144,36 @@ async def test_a_page_that_cannot_be_shown_leaves_the_session(tmp_path: Path, st
     assert 'aria-label="Main"' in again.text
 
 
+async def test_a_page_of_another_session_is_loaded_anew(tmp_path: Path) -> None:
+    """An open page that asks for a part of itself is loaded anew where it was another session's, or nobody's now."""
+    async with browsing(desk_of(tmp_path)) as client:
+        await sign_in(client, token_of(tmp_path, **MEMBER))
+        of = (await client.get("/plan")).text.partition("/live?seen=")[2].partition("of=")[2].partition('"')[0]
+        part = {"HX-Request": "true"}
+        asked = [await client.get(f"/plan?of={of}", headers=part)]
+        await sign_in(client, token_of(tmp_path, sub="sam", account_id="other"))
+        asked += [await client.get(f"/plan?of={of}", headers=part), await client.get(f"/live?of={of}", headers=part)]
+        client.cookies.clear()
+        asked += [await client.get(f"/plan?of={of}", headers=part), await client.get(f"/live?of={of}", headers=part)]
+    assert [each.headers.get("hx-refresh") for each in asked] == [None, "true", None, "true", None]
+    assert [each.text for each in asked if "event-stream" in each.headers.get("content-type", "")] == 2 * [
+        "event: session-ended\ndata: -\n\n"
+    ]
+
+
+async def test_where_streams_are_full_browsers_wait(tmp_path: Path) -> None:
+    """A member with too many streams is answered 503, after which browsers wait ever longer."""
+    desk = desk_of(tmp_path, streams_each_max=1)
+    async with browsing(desk) as client:
+        await sign_in(client, token_of(tmp_path, **MEMBER))
+        live = "/live?" + (await client.get("/plan")).text.partition("/live?")[2].partition('"')[0].replace("&amp;", "&")
+        following = desk.changes.follow("acme", "olivia", "old", 60)
+        await anext(following)
+        answer = await client.get(live)
+        await following.aclose()  # type: ignore[attr-defined]
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+
+
 async def test_over_https_cookies_go_over_nothing_else(tmp_path: Path) -> None:
     """With a public address of https the session's cookie is for it alone."""
     desk = desk_of(tmp_path, public_url="https://plan.example")

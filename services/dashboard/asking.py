@@ -13,6 +13,7 @@ from services.dashboard.arithmetic import at_most, sum_of
 from services.dashboard.cards import LABELS, PATHS, closed_of, link_of
 from services.dashboard.client import attempt
 from services.dashboard.commands import entry_point, is_id, new_id, sent_as
+from services.dashboard.orders import sent
 from services.dashboard.plan import status_of
 from services.dashboard.shapes import AddOns, Preview, ShownAddOn
 from services.dashboard.visits import Visit, go, page
@@ -55,7 +56,7 @@ async def offer_of(visit: Visit, action: str) -> Offer | Response:
 
 def command_of(visit: Visit) -> str | Response:
     """Return the id of this form, or send the browser to the form with one."""
-    given = visit.query("command")
+    given = visit.form.get("command_id") or visit.query("command")
     if is_id(given):
         return given
     kept = {name: text for name, text in visit.request.query_params.items() if name != "command"}
@@ -103,6 +104,9 @@ async def price(visit: Visit) -> Response:
 @page(Kind.MEMBER)
 async def confirm(visit: Visit) -> Response:
     """Ask for the last word, with the price promised: the third step."""
+    done = await sent(visit)
+    if done is not None:
+        return done
     command_id = command_of(visit)
     if isinstance(command_id, Response):
         return command_id
@@ -113,6 +117,7 @@ async def confirm(visit: Visit) -> Response:
     preview = await _preview(visit, offer)
     return visit.page(
         "confirm.html",
+        visit.form_status,
         shown=offer.shown,
         offer=offer,
         preview=preview,
@@ -156,6 +161,9 @@ _FORMS = {
 @page(Kind.MEMBER)
 async def ask(visit: Visit) -> Response:
     """Ask for a quote, a trial or a feature."""
+    done = await sent(visit)
+    if done is not None:
+        return done
     action = next(name for name, path in PATHS.items() if visit.request.url.path.startswith(f"{path}/"))
     command_id = command_of(visit)
     if isinstance(command_id, Response):
@@ -168,6 +176,7 @@ async def ask(visit: Visit) -> Response:
     days = f"{visit.formats.number(offer.add_on.trial_days)} days"
     return visit.page(
         "ask.html",
+        visit.form_status,
         shown=offer.shown,
         offer=offer,
         kind=kind,

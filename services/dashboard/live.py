@@ -30,8 +30,8 @@ async def live(visit: Visit) -> Response:
     left_seconds = caller.accepted_until - visit.desk.clock.now().timestamp()
 
     async def said() -> AsyncIterator[str]:
-        mark = changes.mark(account_id) if seen == "" else _plain(seen)
-        yield f"event: connected\nretry: {_RETRY_MS}\nid: {mark}\ndata: -\n\n"
+        begin = changes.mark(account_id) if seen == "" else _plain(seen)
+        yield f"event: connected\nretry: {_RETRY_MS}\nid: {begin}\ndata: -\n\n"
         async for mark in changes.follow(account_id, caller.subject, seen, left_seconds):
             yield f"event: account-changed\nid: {mark}\ndata: {mark}\n\n" if mark else ": quiet\n\n"
         if not changes.stopped:

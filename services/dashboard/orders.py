@@ -36,14 +36,16 @@ class Outcome(NamedTuple):
     instead: tuple[Link, ...] = ()
 
 
-@page(Kind.MEMBER)
-async def order(visit: Visit) -> Response:
-    """Send a member's command and show its answer."""
+async def sent(visit: Visit) -> Response | None:
+    """Send the command of a member's form and lead to its answer; None where the form is to be shown."""
+    if visit.request.method != "POST" or visit.resumed:
+        return None
     try:
         form_id = id_of(visit.form)
         command = member_command(visit.form, visit.account_id, visit.who.subject)
     except FormError as error:
-        return visit.message(HTTPStatus.UNPROCESSABLE_ENTITY, "Please check the form", str(error))
+        visit.wrong = error
+        return None
     add_on = getattr(command, "add_on", "")
     return await carry_out(visit, command, form_id, f"/answers/{form_id}?{urlencode({'add_on': add_on})}")
 

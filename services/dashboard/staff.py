@@ -74,8 +74,9 @@ def _address(account_id: str) -> str:
 @page(Kind.STAFF)
 async def order(visit: Visit) -> Response:
     """Show a form of staff, and send what it orders."""
-    if visit.request.method == "POST":
-        return await _sent(visit)
+    done = await _sent(visit)
+    if done is not None:
+        return done
     command_id = command_of(visit)
     if isinstance(command_id, Response):
         return command_id
@@ -85,6 +86,7 @@ async def order(visit: Visit) -> Response:
     account_id = visit.query("id")
     return visit.page(
         "staff_order.html",
+        visit.form_status,
         account_id=account_id,
         back=_address(account_id),
         order=wanted,
@@ -95,13 +97,16 @@ async def order(visit: Visit) -> Response:
     )
 
 
-async def _sent(visit: Visit) -> Response:
+async def _sent(visit: Visit) -> Response | None:
+    if visit.request.method != "POST" or visit.resumed:
+        return None
     account_id = visit.form.get("id", "")
     try:
         form_id = id_of(visit.form)
         command = staff_command(visit.form, account_id, visit.who.subject)
     except FormError as error:
-        return visit.message(HTTPStatus.UNPROCESSABLE_ENTITY, "Please check the form", str(error))
+        visit.wrong = error
+        return None
     then = urlencode({"id": account_id, "command": form_id})
     return await carry_out(visit, command, form_id, f"/back-office/answer?{then}")
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from services.dashboard.asking import command_of, is_answered
 from services.dashboard.cards import Link, link_of
 from services.dashboard.client import attempt
+from services.dashboard.orders import sent
 from services.dashboard.plan import status_of
 from services.dashboard.shapes import AddOns, FeatureRequest, FeatureRequests, ShownAddOn
 from services.dashboard.visits import Visit, page
@@ -67,6 +68,9 @@ async def decide(visit: Visit) -> Response:
     what = visit.part("what")
     if what not in _FORMS:
         return visit.message(HTTPStatus.NOT_FOUND, "Not found", "There is no such page.")
+    done = await sent(visit)
+    if done is not None:
+        return done
     command_id = command_of(visit)
     if isinstance(command_id, Response):
         return command_id
@@ -79,6 +83,7 @@ async def decide(visit: Visit) -> Response:
     answered = is_answered(visit, visit.account_id, command_id)
     return visit.page(
         "decide.html",
+        visit.form_status,
         shown=shown,
         what=what,
         kind=_FORMS[what],

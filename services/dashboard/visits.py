@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from services.dashboard.cards import Link, discoveries_of
 from services.dashboard.client import Refused, Trouble, attempt
+from services.dashboard.commands import FormError
 from services.dashboard.locales import Formats, formats_for
 from services.dashboard.parts import Dashboard
 from services.dashboard.sessions import Session, is_form_of
@@ -42,7 +43,10 @@ Handler = Callable[["Visit"], Awaitable[Response]]
 
 
 class Visit:
-    """One request of somebody. `form` is a POST's, empty else."""
+    """One request of somebody. `form` is a POST's, empty else; `wrong` is why it was not sent.
+
+    `resumed` says that the form was made for the same person in another session: it is shown again, and not sent.
+    """
 
     def __init__(self, request: Request, desk: Dashboard, session: Session | None, caller: Caller | None) -> None:
         self.request = request
@@ -51,6 +55,8 @@ class Visit:
         self.is_new = session is None
         self.caller = caller
         self.form: dict[str, str] = {}
+        self.wrong: FormError | None = None
+        self.resumed = False
         self.mark = desk.changes.mark(caller.account_id) if caller and caller.account_id else ""
         person = None
         if desk.demo is not None and caller is not None:
@@ -91,6 +97,23 @@ class Visit:
         return self.session.token or ""
 
     @property
+    def csrf(self) -> str:
+        """What every form carries: the session's secret, and whom it was made for."""
+        if self.caller is None:
+            return self.session.csrf
+        return f"{self.session.csrf}.{self.desk.sessions.mark_of(self.caller.account_id, self.caller.subject)}"
+
+    @property
+    def address(self) -> str:
+        """The path and the query of the request."""
+        return self.request.url.path + (f"?{self.request.url.query}" if self.request.url.query else "")
+
+    @property
+    def form_status(self) -> int:
+        """The status of a form that is shown, the first time or again."""
+        return HTTPStatus.OK if self.wrong is None else HTTPStatus.UNPROCESSABLE_ENTITY
+
+    @property
     def account_id(self) -> str:
         """The account of a member."""
         return self.who.account_id or ""
@@ -124,8 +147,9 @@ class Visit:
         context = {
             "visit": self,
             "formats": self.formats,
-            "csrf": self.session.csrf,
+            "csrf": self.csrf,
             "path": self.request.url.path,
+            "wrong": self.wrong,
             "demo": self.desk.demo,
             "shown": None,
             "live": None,
@@ -143,6 +167,14 @@ class Visit:
     def message(self, status: int, title: str, text: str) -> Response:
         """Return a page that says one thing; a page that asked for a part of itself is loaded anew and becomes it."""
         return load_anew() if self.is_part else self.page("message.html", status, title=title, text=text)
+
+
+def ask_who(visit: Visit, status: int, said: str | None, wanted: str, kept: str = "") -> Response:
+    """Return the sign-in, which leads on to `wanted`; `kept` are the fields of a form that waits for it."""
+    response = visit.page("sign_in.html", status, said=said, wanted=wanted, kept=kept)
+    if visit.is_new:
+        visit.desk.sessions.write(response, visit.session)  # the one page with forms for strangers
+    return response
 
 
 def go(to: str) -> Response:
@@ -195,15 +227,13 @@ def page(kind: Kind | None) -> Callable[[Handler], Callable[[Request], Awaitable
             visit, ended = await visit_of(request)
             if request.method == "POST":
                 visit.form = await _form(request)
-                if not is_form_of(None if visit.is_new else visit.session, visit.form.get("csrf", "")):
-                    text = (
-                        "This form was made for another session, and had no effect: go back, reload it and try again."
-                    )
-                    return visit.message(HTTPStatus.FORBIDDEN, "Please try again", text)
+                refusal = _refusal(visit, kind)
+                if refusal is not None:
+                    return refusal
             if kind is not None and visit.is_part and not _is_still_there(visit, kind):
                 return load_anew()
             if kind is not None and visit.caller is None:
-                return go(_sign_in(request, ended))
+                return go(_sign_in(visit, ended))
             if kind is not None and visit.who.kind is not kind:
                 return visit.message(HTTPStatus.FORBIDDEN, "Not for you", _NOT_FOR[kind])
             return await handler(visit)
@@ -225,9 +255,26 @@ _NOT_FOR: Mapping[Kind, str] = {
 }
 
 
-def _sign_in(request: Request, ended: str | None) -> str:
-    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    wanted = path if request.method == "GET" and len(path) <= _ADDRESS_CHARACTERS_MAX else "/"
+def _refusal(visit: Visit, kind: Kind | None) -> Response | None:
+    """Refuse a form that was made for somebody else; what the same person entered in another session is kept."""
+    csrf = visit.form.get("csrf", "")
+    if is_form_of(None if visit.is_new else visit.session, csrf) and (kind is None or visit.caller is not None):
+        visit.resumed = visit.form.pop("resumed", "") != ""
+        return None
+    if kind is not None and visit.caller is None and "." in csrf:
+        said = "Your session has ended, and nothing was sent. What you entered is kept: sign in again to go on with it."
+        return ask_who(visit, HTTPStatus.UNAUTHORIZED, said, visit.address, urlencode(visit.form))
+    if kind is not None and visit.caller is not None:
+        visit.resumed = visit.desk.sessions.is_made_for(csrf, visit.caller.account_id, visit.caller.subject)
+    if visit.resumed:
+        return None
+    text = "This form was made for another session, and had no effect: go back, reload it and try again."
+    return visit.message(HTTPStatus.FORBIDDEN, "Please try again", text)
+
+
+def _sign_in(visit: Visit, ended: str | None) -> str:
+    path = visit.address
+    wanted = path if visit.request.method == "GET" and len(path) <= _ADDRESS_CHARACTERS_MAX else "/"
     return f"/sign-in?next={quote(wanted, safe='')}{'&ended=1' if ended else ''}"
 
 

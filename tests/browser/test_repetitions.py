@@ -64,7 +64,7 @@ def test_the_back_button_leads_to_the_same_order(site: Site) -> None:
 
 
 def test_an_address_that_is_passed_on_is_another_form(site: Site) -> None:
-    """Two supervisors send the form of one and the same address: each has asked, and each sees an answer of their own."""
+    """Two supervisors send the form of one address: each has asked, and each sees an answer of their own."""
     account = site.account()
     first = site.enter(account, "sam", "/request/analytics_plus")
     second = site.enter(account, "sina")

@@ -11,7 +11,7 @@ from services.dashboard.commands import FormError, entry_point, id_of, is_id, me
 from services.dashboard.staff_orders import ORDERS, staff_command
 from services.dashboard.visits import fields_of
 
-PURCHASE = {"type": "PurchaseAddOn", "add_on": "analytics_plus", "entry_point": "sidebar"}
+PURCHASE = {"type": "PurchaseAddOn", "add_on": "analytics_plus", "entry_point": "sidebar", "understood": "on"}
 
 
 def test_a_form_becomes_the_command_of_who_is_signed_in() -> None:
@@ -43,7 +43,8 @@ def test_a_day_is_read() -> None:
     [
         {},
         {"type": "ActivateAddOn", "add_on": "analytics_plus"},
-        {"type": "PurchaseAddOn"},
+        {"type": "PurchaseAddOn", "understood": "on"},
+        PURCHASE | {"understood": ""},
         PURCHASE | {"add_on": "x" * 65},
         PURCHASE | {"expected_minor": "a lot", "expected_currency": "USD"},
         PURCHASE | {"expected_minor": "1", "expected_currency": "dollars"},

@@ -50,8 +50,9 @@ async def _signed_in(visit: Visit, token: str, *, demo: bool = False) -> Respons
     session = sessions.new(token, demo=demo)
     caller = await visit.desk.authentication.caller(f"Bearer {token}")
     wanted, kept = own_path(visit.form.get("next", "")), fields_of(visit.form.get("kept", "").encode())
-    if sessions.is_made_for(kept.pop("csrf", ""), caller.account_id, caller.subject):
-        response = Visit(visit.request, visit.desk, session, caller).page("kept.html", fields=kept, action=wanted)
+    if sessions.is_made_for(kept.get("csrf", ""), caller.account_id, caller.subject):
+        fields = {name: text for name, text in kept.items() if name not in {"csrf", "resumed"}}
+        response = Visit(visit.request, visit.desk, session, caller).page("kept.html", fields=fields, action=wanted)
     else:
         response = go("/" if kept else wanted)
     sessions.write(response, session)

@@ -103,7 +103,7 @@ async def test_what_was_entered_outlives_a_session(tmp_path: Path, *, expired: b
     async with at_work(tmp_path) as (desk, client, sent):
         page = await client.get("/request/analytics_plus", follow_redirects=True)
         form = {"csrf": csrf_of(page), "type": "RequestFeature", "add_on": "analytics_plus", "note": NOTE}
-        form["command_id"] = value_of(page, "command_id")
+        form |= {"command_id": value_of(page, "command_id"), "caller": "any name", "resumed": "yes"}
         end_session(desk, client, expired_token_of(tmp_path, **MEMBER) if expired else None)
         asked = await client.post(page.request.url, data=form)
         assert asked.status_code == 401

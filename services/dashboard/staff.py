@@ -17,6 +17,7 @@ from services.dashboard.standing import standing_of
 from services.dashboard.visits import Visit, go, page
 from services.runtime.authentication import Kind
 
+_NAMED = ("add_on", "invoice_number")
 _ABOUT = ("add_on", "subscription_id", "invoice_number", "currency")
 
 
@@ -34,7 +35,8 @@ async def account(visit: Visit) -> Response:
     """Show an account: what it has, its invoices and its history."""
     account_id = visit.query("id")
     try:
-        standing = standing_of(await visit.desk.log.of(account_id))
+        names = {each: add_on.name for each, add_on in visit.desk.catalog.add_ons.items()}
+        standing = standing_of(await visit.desk.log.of(account_id), names)
     except LogAway:
         text = "The log cannot be read right now: nothing is lost, try again in a moment."
         return visit.message(HTTPStatus.SERVICE_UNAVAILABLE, "Try again in a moment", text)
@@ -92,6 +94,7 @@ async def order(visit: Visit) -> Response:
         order=wanted,
         name=visit.query("order"),
         about={name: visit.query(name) for name in _ABOUT if visit.query(name)},
+        named=[account_id, *(name_of(visit, visit.query(each)) for each in _NAMED if visit.query(each))],
         command_id=command_id,
         answered=is_answered(visit, account_id, command_id),
     )

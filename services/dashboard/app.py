@@ -23,7 +23,7 @@ from services.dashboard import asking, bills, live, orders, plan, signing_in, st
 from services.dashboard.guard import Guard
 from services.dashboard.parts import Dashboard
 from services.dashboard.settings import DashboardSettings
-from services.dashboard.visits import Visit, visit_of
+from services.dashboard.visits import stranger, visit_of
 from services.runtime.errors import TROUBLE, ConfigurationError, Stopping
 from services.runtime.gate import BodyGate
 from services.runtime.problems import Problem
@@ -67,14 +67,13 @@ def routes(desk: Dashboard) -> list[Route | Mount]:
         Route("/plan", plan.plan),
         Route("/subscribe", asking.choose),
         Route("/subscribe/{add_on}", asking.price),
-        Route("/subscribe/{add_on}/confirm", asking.confirm),
-        Route("/quote/{add_on}", asking.ask),
-        Route("/try/{add_on}", asking.ask),
-        Route("/request/{add_on}", asking.ask),
-        Route("/commands", orders.order, methods=["POST"]),
-        Route("/answers/{command_id}", orders.answer),
+        Route("/subscribe/{add_on}/confirm", asking.confirm, methods=both),
+        Route("/quote/{add_on}", asking.ask, methods=both),
+        Route("/try/{add_on}", asking.ask, methods=both),
+        Route("/request/{add_on}", asking.ask, methods=both),
+        Route("/answers/{form_id}", orders.answer),
         Route("/requests", team.requests),
-        Route("/requests/{what}", team.decide),
+        Route("/requests/{what}", team.decide, methods=both),
         Route("/invoices", bills.invoices),
         Route("/invoices/{number:path}/document.pdf", bills.document),
         Route("/invoices/{number:path}", bills.invoice),
@@ -95,9 +94,12 @@ async def _failed(request: Request, error: Exception) -> Response:
         status, headers, text = HTTPStatus(error.status), error.headers, error.detail
     else:
         log.error("a page met a defect", exc_info=error)
-    visit = Visit(request, request.app.state.dashboard, None, None)
-    with suppress(Problem):
-        visit, _ = await visit_of(request)
+    visit = stranger(request)
+    if not isinstance(error, Problem):  # who was refused is not asked for again: it would cost them another request
+        with suppress(Problem):
+            visit, _ = await visit_of(request)
+    if visit.is_part:  # the open page stays as it is, and asks again with the next change
+        return Response(status_code=status, headers={**(headers or {}), "HX-Reswap": "none"})
     response = visit.message(status, status.phrase, text)
     response.headers.update(dict(headers or {}))
     return response

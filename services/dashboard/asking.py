@@ -1,6 +1,6 @@
 """Forms that lead to a command: buy, ask for a quote, try, ask the Owners. Each knows the one command it is for.
 
-The command's id is part of the form's address: a reload and the back button show the form of the same command.
+The form's id is part of its address: a reload and the back button show the form of the same command.
 """
 
 from http import HTTPStatus
@@ -12,7 +12,8 @@ from starlette.responses import Response
 from services.dashboard.arithmetic import at_most, sum_of
 from services.dashboard.cards import LABELS, PATHS, closed_of, link_of
 from services.dashboard.client import attempt
-from services.dashboard.commands import entry_point, is_id, new_id
+from services.dashboard.commands import entry_point, is_id, new_id, sent_as
+from services.dashboard.orders import sent
 from services.dashboard.plan import status_of
 from services.dashboard.shapes import AddOns, Preview, ShownAddOn
 from services.dashboard.visits import Visit, go, page
@@ -54,12 +55,17 @@ async def offer_of(visit: Visit, action: str) -> Offer | Response:
 
 
 def command_of(visit: Visit) -> str | Response:
-    """Return the id of the command that this form is for, or send the browser to the form with one."""
-    given = visit.query("command")
+    """Return the id of this form, or send the browser to the form with one."""
+    given = visit.form.get("command_id") or visit.query("command")
     if is_id(given):
         return given
     kept = {name: text for name, text in visit.request.query_params.items() if name != "command"}
     return go(f"{visit.request.url.path}?{urlencode({**kept, 'command': new_id()})}")
+
+
+def is_answered(visit: Visit, account_id: str, form_id: str) -> bool:
+    """Whether this process has the answer to what the visitor sent with a form."""
+    return visit.desk.answers.get(account_id, sent_as(form_id, account_id, visit.who.subject)) is not None
 
 
 @page(Kind.MEMBER)
@@ -98,16 +104,20 @@ async def price(visit: Visit) -> Response:
 @page(Kind.MEMBER)
 async def confirm(visit: Visit) -> Response:
     """Ask for the last word, with the price promised: the third step."""
+    done = await sent(visit)
+    if done is not None:
+        return done
     command_id = command_of(visit)
     if isinstance(command_id, Response):
         return command_id
-    answered = visit.desk.answers.get(visit.account_id, command_id) is not None
+    answered = is_answered(visit, visit.account_id, command_id)
     offer = await offer_of(visit, "subscribe_now")
     if isinstance(offer, Response):
         return go(f"/answers/{command_id}?add_on={visit.part('add_on')}") if answered else offer
     preview = await _preview(visit, offer)
     return visit.page(
         "confirm.html",
+        visit.form_status,
         shown=offer.shown,
         offer=offer,
         preview=preview,
@@ -151,11 +161,14 @@ _FORMS = {
 @page(Kind.MEMBER)
 async def ask(visit: Visit) -> Response:
     """Ask for a quote, a trial or a feature."""
+    done = await sent(visit)
+    if done is not None:
+        return done
     action = next(name for name, path in PATHS.items() if visit.request.url.path.startswith(f"{path}/"))
     command_id = command_of(visit)
     if isinstance(command_id, Response):
         return command_id
-    answered = visit.desk.answers.get(visit.account_id, command_id) is not None
+    answered = is_answered(visit, visit.account_id, command_id)
     offer = await offer_of(visit, action)
     if isinstance(offer, Response):
         return go(f"/answers/{command_id}?add_on={visit.part('add_on')}") if answered else offer
@@ -163,6 +176,7 @@ async def ask(visit: Visit) -> Response:
     days = f"{visit.formats.number(offer.add_on.trial_days)} days"
     return visit.page(
         "ask.html",
+        visit.form_status,
         shown=offer.shown,
         offer=offer,
         kind=kind,

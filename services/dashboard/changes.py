@@ -6,7 +6,7 @@ moment later, so every change is told twice, at once and when it has been quiet 
 
 import asyncio
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -18,15 +18,16 @@ _BEAT_SECONDS = 15.0
 class Changes:
     """The latest change of each account, and the pages that follow it."""
 
-    def __init__(self, streams_max: int) -> None:
+    def __init__(self, streams_max: int, streams_each_max: int) -> None:
         self._life = secrets.token_hex(4)  # marks of another process are none of ours
         self._count = 0
         self._latest: OrderedDict[str, int] = OrderedDict()
         self._forgotten = 0
         self._followers: dict[str, set[asyncio.Event]] = {}
-        self._streams = 0
+        self._streams: Counter[tuple[str, str]] = Counter()
         self._streams_max = streams_max
-        self._stopped = False
+        self._streams_each_max = streams_each_max
+        self.stopped = False
 
     def tell(self, account_id: str) -> None:
         """Say that something of an account has changed."""
@@ -44,38 +45,41 @@ class Changes:
 
     def stop(self) -> None:
         """End every stream."""
-        self._stopped = True
+        self.stopped = True
         for events in self._followers.values():
             for event in events:
                 event.set()
 
-    @property
-    def full(self) -> bool:
-        """Whether no further page can be followed."""
-        return self._streams >= self._streams_max
+    def full(self, account_id: str, user_id: str) -> bool:
+        """Whether no further page can follow: of this member, or of anybody."""
+        mine = self._streams[account_id, user_id]
+        return mine >= self._streams_each_max or self._streams.total() >= self._streams_max
 
-    async def follow(self, account_id: str, seen: str) -> AsyncIterator[str | None]:
-        """Yield the mark of each change after `seen`, and None now and then while nothing happens."""
+    async def follow(self, account_id: str, user_id: str, seen: str, seconds: float) -> AsyncIterator[str | None]:
+        """Yield the mark of each change after `seen`, and None now and then while nothing happens, for `seconds`."""
         event = asyncio.Event()
         self._followers.setdefault(account_id, set()).add(event)
-        self._streams += 1
-        settling = False
+        self._streams[account_id, user_id] += 1
+        clock, settling = asyncio.get_running_loop().time, False
+        ends_at = clock() + seconds
         try:
-            while not self._stopped:
+            while not self.stopped and clock() < ends_at:
                 mark = self.mark(account_id)
                 if mark != seen:
                     seen, settling = mark, True
                     yield mark
                 event.clear()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_SETTLED_SECONDS if settling else _BEAT_SECONDS):
+                    wait = _SETTLED_SECONDS if settling else _BEAT_SECONDS
+                    async with asyncio.timeout(min(wait, ends_at - clock())):
                         await event.wait()
                         continue
                 if self.mark(account_id) == seen:
                     yield seen if settling else None
                 settling = False
         finally:
-            self._streams -= 1
+            self._streams[account_id, user_id] -= 1
+            self._streams += Counter()  # those at nought are forgotten
             followers = self._followers[account_id]
             followers.discard(event)
             if not followers:

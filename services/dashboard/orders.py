@@ -9,7 +9,7 @@ from starlette.responses import Response
 from contracts.payload import Payload
 from contracts.results import CommandAccepted, CommandResult, CreditAccepted
 from services.dashboard.cards import LABELS, Link, link_of, whom
-from services.dashboard.commands import FormError, id_of, is_id, member_command
+from services.dashboard.commands import FormError, id_of, is_id, member_command, sent_as
 from services.dashboard.sending import NotSent
 from services.dashboard.shapes import AddOns
 from services.dashboard.visits import Visit, go, page
@@ -36,36 +36,36 @@ class Outcome(NamedTuple):
     instead: tuple[Link, ...] = ()
 
 
-@page(Kind.MEMBER)
-async def order(visit: Visit) -> Response:
-    """Send a member's command and show its answer."""
+async def sent(visit: Visit) -> Response | None:
+    """Send the command of a member's form and lead to its answer; None where the form is to be shown."""
+    if visit.request.method != "POST" or visit.resumed:
+        return None
     try:
-        command_id = id_of(visit.form)
+        form_id = id_of(visit.form)
         command = member_command(visit.form, visit.account_id, visit.who.subject)
     except FormError as error:
-        return visit.message(HTTPStatus.UNPROCESSABLE_ENTITY, "Please check the form", str(error))
+        visit.wrong = error
+        return None
     add_on = getattr(command, "add_on", "")
-    return await carry_out(visit, command, command_id, f"/answers/{command_id}?{urlencode({'add_on': add_on})}")
+    return await carry_out(visit, command, form_id, f"/answers/{form_id}?{urlencode({'add_on': add_on})}")
 
 
-async def carry_out(visit: Visit, command: Payload, command_id: str, then: str) -> Response:
-    """Have a command decided and go to its answer; where it could not be sent, keep it for another try."""
+async def carry_out(visit: Visit, command: Payload, form_id: str, then: str) -> Response:
+    """Have a command decided and go to its answer; where Kafka did not say that it has it, keep it for another try."""
     try:
-        await visit.desk.ask(command, command_id)
+        await visit.desk.ask(command, sent_as(form_id, command.account_id, visit.who.subject))
     except NotSent:
         fields = {name: text for name, text in visit.form.items() if name != "csrf"}
-        return visit.page("try_again.html", HTTPStatus.SERVICE_UNAVAILABLE, fields=fields, staff=visit.is_staff)
+        return visit.page("try_again.html", HTTPStatus.SERVICE_UNAVAILABLE, fields=fields, then=then)
     return go(then)
 
 
 @page(Kind.MEMBER)
 async def answer(visit: Visit) -> Response:
     """Show the answer to a member's command, or that it is on its way."""
-    command_id = visit.part("command_id")
+    command_id = sent_as(visit.part("form_id"), visit.account_id, visit.who.subject)
     shown = await visit.add_ons()
-    found = await visit.desk.find_answer(visit.account_id, command_id) if is_id(command_id) else None
-    if found is not None and found.user_id != visit.who.subject:
-        return visit.message(HTTPStatus.NOT_FOUND, "Not found", "There is no such request of yours.")
+    found = await visit.desk.find_answer(visit.account_id, command_id) if is_id(visit.part("form_id")) else None
     add_on = visit.query("add_on")
     outcome = outcome_of(found, shown if isinstance(shown, AddOns) else None, add_on) if found else None
     return visit.page("answer.html", shown=shown, outcome=outcome, back="/plan", again=None)

@@ -46,7 +46,7 @@ class Dashboard:
         self.catalog = Catalog.load(settings.catalog)
         self.client = Client(own)
         self.answers = Answers(own.answers_max, own.waiting_max)
-        self.changes = Changes(own.streams_max)
+        self.changes = Changes(own.streams_max, own.streams_each_max)
         self.sender = Sender(settings, own.send_seconds)
         self.log = Log(settings)
         self._patience = Patience(self.health, settings.backoff_ms_max)

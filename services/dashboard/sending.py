@@ -21,7 +21,7 @@ log = logging.getLogger("addonflow.dashboard.sending")
 
 
 class NotSent(Exception):  # noqa: N818 - named for what happened
-    """The broker did not say that it has the command: it may be sent again, under its id."""
+    """The broker did not say that it has the command, which it may have: it may be sent again, under its id."""
 
 
 class Sender:
@@ -46,7 +46,7 @@ class Sender:
                     self._headers(command, command_id, topic.source),
                 )
         except TROUBLE as error:
-            log.warning("command %s could not be sent: %s: %s", command_id, type(error).__name__, error)
+            log.warning("command %s is not known to be sent: %s: %s", command_id, type(error).__name__, error)
             raise NotSent from error
 
     def _headers(self, command: Payload, command_id: str, source: str) -> list[Header]:

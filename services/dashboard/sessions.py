@@ -28,6 +28,11 @@ class Session(NamedTuple):
     token: str | None = None
     demo: bool = False
 
+    @property
+    def name(self) -> str:
+        """What a page calls the session it was made for, in addresses; the secret cannot be told from it."""
+        return hashlib.sha256(self.csrf.encode()).hexdigest()[:16]
+
 
 class Sessions:
     """Writes and reads session cookies."""
@@ -70,11 +75,20 @@ class Sessions:
             samesite="lax",
         )
 
+    def mark_of(self, account_id: str | None, subject: str) -> str:
+        """Return what stands in a form for whom it was made: nobody else can make it, and it names no one."""
+        return hmac.new(self._key, f"form\0{account_id or ''}\0{subject}".encode(), hashlib.sha256).hexdigest()[:32]
+
+    def is_made_for(self, csrf: str, account_id: str | None, subject: str) -> bool:
+        """Whether a form was made for this person, in whichever session."""
+        return hmac.compare_digest(csrf.partition(".")[2].encode(), self.mark_of(account_id, subject).encode())
+
     def forget(self, response: Response) -> None:
         """Have a browser forget its session."""
         response.delete_cookie(self.cookie, path="/", secure=self._secure, httponly=True, samesite="lax")
 
 
 def is_form_of(session: Session | None, csrf: str) -> bool:
-    """Whether a form was made for this session."""
-    return session is not None and bool(session.csrf) and hmac.compare_digest(session.csrf.encode(), csrf.encode())
+    """Whether a form was made for this session: it carries its secret, and after a point whom it was made for."""
+    secret = csrf.partition(".")[0].encode()
+    return session is not None and bool(session.csrf) and hmac.compare_digest(session.csrf.encode(), secret)

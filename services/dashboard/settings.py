@@ -44,6 +44,7 @@ class DashboardSettings(BaseSettings):
     answers_max: Annotated[int, Field(ge=100, description="Answers kept in memory, of all accounts.")] = 20_000
     waiting_max: Annotated[int, Field(ge=1, description="Clicks that wait for an answer at the same time.")] = 2_000
     streams_max: Annotated[int, Field(ge=1, description="Pages that are kept up to date at the same time.")] = 2_000
+    streams_each_max: Annotated[int, Field(ge=1, description="The same, of one member.")] = 20
 
     @field_validator("demo_keys", mode="before")
     @classmethod

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from services.dashboard.sessions import TOKEN_CHARACTERS_MAX
-from services.dashboard.visits import Visit, go, own_path, page
+from services.dashboard.visits import Visit, ask_who, fields_of, go, own_path, page
 from services.runtime.authentication import Kind
 from services.runtime.problems import Problem
 
@@ -36,17 +36,26 @@ async def sign_in(visit: Visit) -> Response:
         return _asked(visit, problem.status, problem.detail)
     if caller.kind is Kind.PRODUCT:
         return _asked(visit, HTTPStatus.FORBIDDEN, "This token is a product’s: people sign in with their own.")
-    return _signed_in(visit, token)
+    return await _signed_in(visit, token)
 
 
 def _asked(visit: Visit, status: int, said: str | None) -> Response:
     wanted = visit.form.get("next") or visit.query("next")
-    return visit.page("sign_in.html", status, said=said, wanted=own_path(wanted) if wanted else "/")
+    return ask_who(visit, status, said, own_path(wanted) if wanted else "/", visit.form.get("kept", ""))
 
 
-def _signed_in(visit: Visit, token: str, *, demo: bool = False) -> Response:
-    response = go(own_path(visit.form.get("next", "")) if visit.form.get("next") else "/")
-    visit.desk.sessions.write(response, visit.desk.sessions.new(token, demo=demo))
+async def _signed_in(visit: Visit, token: str, *, demo: bool = False) -> Response:
+    """Give the browser its session and lead on; what the same person had entered before is kept for them."""
+    sessions = visit.desk.sessions
+    session = sessions.new(token, demo=demo)
+    caller = await visit.desk.authentication.caller(f"Bearer {token}")
+    wanted, kept = own_path(visit.form.get("next", "")), fields_of(visit.form.get("kept", "").encode())
+    if sessions.is_made_for(kept.get("csrf", ""), caller.account_id, caller.subject):
+        fields = {name: text for name, text in kept.items() if name not in {"csrf", "resumed"}}
+        response = Visit(visit.request, visit.desk, session, caller).page("kept.html", fields=fields, action=wanted)
+    else:
+        response = go("/" if kept else wanted)
+    sessions.write(response, session)
     return response
 
 
@@ -57,11 +66,11 @@ async def be_somebody(visit: Visit) -> Response:
     if demo is None:
         return visit.message(HTTPStatus.NOT_FOUND, "Not found", "There is no such page.")
     if visit.form.get("who") == "staff":
-        return _signed_in(visit, demo.token_of_staff(), demo=True)
+        return await _signed_in(visit, demo.token_of_staff(), demo=True)
     account_id, _, user_id = visit.form.get("who", "").partition(" ")
     if demo.find(account_id, user_id) is None:
         return _asked(visit, HTTPStatus.UNPROCESSABLE_ENTITY, "Nobody of that name is known yet.")
-    return _signed_in(visit, demo.token_of_member(account_id, user_id), demo=True)
+    return await _signed_in(visit, demo.token_of_member(account_id, user_id), demo=True)
 
 
 @page(None)

@@ -5,10 +5,10 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from services.dashboard.asking import command_of
+from services.dashboard.asking import command_of, is_answered
 from services.dashboard.bills import KINDS
 from services.dashboard.client import attempt
-from services.dashboard.commands import FormError, id_of, is_id
+from services.dashboard.commands import FormError, id_of, is_id, sent_as
 from services.dashboard.log import LogAway
 from services.dashboard.orders import carry_out, outcome_of
 from services.dashboard.shapes import Entitlements
@@ -17,6 +17,7 @@ from services.dashboard.standing import standing_of
 from services.dashboard.visits import Visit, go, page
 from services.runtime.authentication import Kind
 
+_NAMED = ("add_on", "invoice_number")
 _ABOUT = ("add_on", "subscription_id", "invoice_number", "currency")
 
 
@@ -34,7 +35,8 @@ async def account(visit: Visit) -> Response:
     """Show an account: what it has, its invoices and its history."""
     account_id = visit.query("id")
     try:
-        standing = standing_of(await visit.desk.log.of(account_id))
+        names = {each: add_on.name for each, add_on in visit.desk.catalog.add_ons.items()}
+        standing = standing_of(await visit.desk.log.of(account_id), names)
     except LogAway:
         text = "The log cannot be read right now: nothing is lost, try again in a moment."
         return visit.message(HTTPStatus.SERVICE_UNAVAILABLE, "Try again in a moment", text)
@@ -74,8 +76,9 @@ def _address(account_id: str) -> str:
 @page(Kind.STAFF)
 async def order(visit: Visit) -> Response:
     """Show a form of staff, and send what it orders."""
-    if visit.request.method == "POST":
-        return await _sent(visit)
+    done = await _sent(visit)
+    if done is not None:
+        return done
     command_id = command_of(visit)
     if isinstance(command_id, Response):
         return command_id
@@ -85,31 +88,37 @@ async def order(visit: Visit) -> Response:
     account_id = visit.query("id")
     return visit.page(
         "staff_order.html",
+        visit.form_status,
         account_id=account_id,
         back=_address(account_id),
         order=wanted,
         name=visit.query("order"),
         about={name: visit.query(name) for name in _ABOUT if visit.query(name)},
+        named=[account_id, *(name_of(visit, visit.query(each)) for each in _NAMED if visit.query(each))],
         command_id=command_id,
-        answered=visit.desk.answers.get(account_id, command_id) is not None,
+        answered=is_answered(visit, account_id, command_id),
     )
 
 
-async def _sent(visit: Visit) -> Response:
+async def _sent(visit: Visit) -> Response | None:
+    if visit.request.method != "POST" or visit.resumed:
+        return None
     account_id = visit.form.get("id", "")
     try:
-        command_id = id_of(visit.form)
+        form_id = id_of(visit.form)
         command = staff_command(visit.form, account_id, visit.who.subject)
     except FormError as error:
-        return visit.message(HTTPStatus.UNPROCESSABLE_ENTITY, "Please check the form", str(error))
-    then = urlencode({"id": account_id, "command": command_id})
-    return await carry_out(visit, command, command_id, f"/back-office/answer?{then}")
+        visit.wrong = error
+        return None
+    then = urlencode({"id": account_id, "command": form_id})
+    return await carry_out(visit, command, form_id, f"/back-office/answer?{then}")
 
 
 @page(Kind.STAFF)
 async def answer(visit: Visit) -> Response:
     """Show the answer to an order of staff, or that it is on its way."""
-    account_id, command_id = visit.query("id"), visit.query("command")
-    found = await visit.desk.find_answer(account_id, command_id) if is_id(command_id) else None
+    account_id, form_id = visit.query("id"), visit.query("command")
+    command_id = sent_as(form_id, account_id, visit.who.subject)
+    found = await visit.desk.find_answer(account_id, command_id) if is_id(form_id) else None
     outcome = outcome_of(found, None, "") if found is not None else None
     return visit.page("answer.html", outcome=outcome, back=_address(account_id), again=None)

@@ -130,9 +130,9 @@ def staff_command(form: Mapping[str, str], account_id: str, staff_id: str) -> Pa
     said: dict[str, Any] = {name: text.strip() for name, text in form.items() if text.strip()}
     for name in ("effective_date", "cycle_anchor", "until"):
         if name in said:
-            said[name] = day(said[name])
+            said[name] = day(said[name], name)
     if said.get("ends_on"):
-        said["ends_at"] = datetime.combine(day(said["ends_on"]), time(0), UTC)
+        said["ends_at"] = datetime.combine(day(said["ends_on"], "ends_on"), time(0), UTC)
     if "price" in said:
         said["unit_price"] = said["amount"] = _amount(said["price"], form.get("currency", "").strip().upper())
     if said.get("standard") or said.get("additional"):
@@ -145,11 +145,11 @@ def _amount(figure: str, currency: str) -> Money:
     try:
         return Money.parse(figure.replace(",", ".") if figure.count(",") == 1 else figure, currency)
     except ValueError as error:
-        raise FormError(f"Amount: {figure} {currency} is no amount, write it like 14.50.") from error
+        raise FormError(f"Amount: {figure} {currency} is no amount, write it like 14.50.", "price") from error
 
 
 def _licenses(standard: str, additional: str) -> Licenses:
     try:
         return Licenses(standard=int(standard), additional=int(additional))
     except ValueError as error:
-        raise FormError("Licenses: whole numbers are wanted.") from error
+        raise FormError("Licenses: whole numbers are wanted.", "standard") from error

@@ -1,9 +1,9 @@
 """What an account has, and what happened to it, as its log says: for staff. Pure: from messages to what is shown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from contracts.accounts import AccountUpdated, MemberUpdated
 from contracts.events import (
@@ -19,9 +19,8 @@ from contracts.events import (
     TrialExtended,
     TrialStarted,
 )
-from contracts.invoices import InvoiceIssued
 from contracts.payload import Payload
-from contracts.results import CommandAccepted, CommandRejected, CreditAccepted, CreditRejected
+from services.dashboard.history import Happened, happened
 from services.dashboard.log import Entry
 
 HISTORY_MAX = 200
@@ -49,16 +48,6 @@ class HeldAddOn:
     requests: int = 0
 
 
-class Happened(NamedTuple):
-    """One line of the history: when, what, who, what of it, and whether it was refused."""
-
-    at: str
-    what: str
-    who: str
-    about: str
-    refused: bool
-
-
 @dataclass(slots=True)
 class Standing:
     """An account as its log says."""
@@ -73,15 +62,15 @@ class Standing:
         return self.add_ons.setdefault(add_on, HeldAddOn())
 
 
-def standing_of(entries: Sequence[Entry]) -> Standing:
-    """Fold an account's log; the history is newest first, and bounded."""
+def standing_of(entries: Sequence[Entry], add_on_names: Mapping[str, str]) -> Standing:
+    """Fold an account's log; the history is newest first, and bounded, with the names of people and of add-ons."""
     standing = Standing()
     for entry in entries:
         data = entry.envelope.data
         if data is None:
             continue
         _fold(standing, data)
-        standing.history.append(_line(entry, data))
+        standing.history.append(happened(entry.written_at, data, standing.members, add_on_names))
     standing.history = standing.history[: -HISTORY_MAX - 1 : -1]
     return standing
 
@@ -132,66 +121,3 @@ def _change(subscription: Subscription | None, said: SubscriptionModified | Subs
         subscription.ends_on = said.effective_date
     else:
         subscription.terms = said.terms.model_copy(update={"licenses": said.licenses})
-
-
-_WORDS = {
-    "AccountUpdated": "Account changed",
-    "MemberUpdated": "Member changed",
-    "AddOnPurchased": "Purchased",
-    "QuoteRequested": "Quote requested",
-    "QuoteDeclined": "Quote declined",
-    "QuoteExpired": "Quote expired",
-    "TrialStarted": "Trial started",
-    "TrialEndingSoon": "Trial ending soon",
-    "TrialExtended": "Trial extended",
-    "TrialEnded": "Trial ended",
-    "FeatureRequested": "Feature requested",
-    "SubscriptionModified": "Subscription changed",
-    "SubscriptionCanceled": "Subscription canceled",
-    "InvoiceIssued": "Invoice issued",
-    "CommandAccepted": "Accepted",
-    "CommandRejected": "Refused",
-    "CreditAccepted": "Credit accepted",
-    "CreditRejected": "Credit refused",
-}
-
-
-def _line(entry: Entry, data: Payload) -> Happened:
-    kind = type(data).__name__
-    words = _WORDS.get(kind) or f"{kind} asked for"
-    said = data.__dict__
-    refused = isinstance(data, CommandRejected | CreditRejected)
-    return Happened(entry.written_at, words, _who(said), _about(data, said), refused)
-
-
-def _who(said: dict[str, Any]) -> str:
-    by = said.get("by")
-    if by is not None:
-        return f"{by.staff_id} (staff)"
-    for name in ("staff_id", "user_id"):
-        if said.get(name):
-            return str(said[name])
-    people = ("purchased_by", "requested_by", "started_by", "declined_by", "snoozed_by", "changed_by")
-    person = next((said[name] for name in people if said.get(name)), None)
-    return "" if person is None else str(getattr(person, "name", None) or getattr(person, "user_id", ""))
-
-
-def _about(data: Payload, said: dict[str, Any]) -> str:
-    match data:
-        case InvoiceIssued():
-            return f"{data.invoice_number}, {data.kind}, {data.total}"
-        case CommandRejected() | CreditRejected():
-            return f"{data.command_type.split('.')[1]}: {data.message}"
-        case CommandAccepted() | CreditAccepted():
-            return data.command_type.split(".")[1]
-        case AccountUpdated():
-            return f"{data.name}, {data.status}, {data.licenses.total} seats"
-        case MemberUpdated():
-            return f"{data.name or data.user_id}, {data.role}, {data.status}"
-    by = said.get("by")
-    parts = (said.get("add_on"), said.get("note"), said.get("reason"), by.reason if by is not None else None)
-    return ", ".join(str(part) for part in _distinct(parts))
-
-
-def _distinct(parts: Iterable[object]) -> list[object]:
-    return [part for part in dict.fromkeys(parts) if part]

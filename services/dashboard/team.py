@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
-from services.dashboard.asking import command_of
+from services.dashboard.asking import command_of, is_answered
 from services.dashboard.cards import Link, link_of
 from services.dashboard.client import attempt
+from services.dashboard.orders import sent
 from services.dashboard.plan import status_of
 from services.dashboard.shapes import AddOns, FeatureRequest, FeatureRequests, ShownAddOn
 from services.dashboard.visits import Visit, page
@@ -67,6 +68,9 @@ async def decide(visit: Visit) -> Response:
     what = visit.part("what")
     if what not in _FORMS:
         return visit.message(HTTPStatus.NOT_FOUND, "Not found", "There is no such page.")
+    done = await sent(visit)
+    if done is not None:
+        return done
     command_id = command_of(visit)
     if isinstance(command_id, Response):
         return command_id
@@ -76,9 +80,10 @@ async def decide(visit: Visit) -> Response:
     add_on = shown.find(visit.query("add_on"))
     if shown.role != OWNER or (add_on is None and what != "digest"):
         return visit.message(HTTPStatus.FORBIDDEN, "For Owners", "What the team asks for is decided by the Owners.")
-    answered = visit.desk.answers.get(visit.account_id, command_id) is not None
+    answered = is_answered(visit, visit.account_id, command_id)
     return visit.page(
         "decide.html",
+        visit.form_status,
         shown=shown,
         what=what,
         kind=_FORMS[what],

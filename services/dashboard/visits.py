@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from services.dashboard.cards import Link, discoveries_of
 from services.dashboard.client import Refused, Trouble, attempt
+from services.dashboard.commands import FormError
 from services.dashboard.locales import Formats, formats_for
 from services.dashboard.parts import Dashboard
 from services.dashboard.sessions import Session, is_form_of
@@ -42,7 +43,10 @@ Handler = Callable[["Visit"], Awaitable[Response]]
 
 
 class Visit:
-    """One request of somebody. `form` is a POST's, empty else."""
+    """One request of somebody. `form` is a POST's, empty else; `wrong` is why it was not sent.
+
+    `resumed` says that the form was made for the same person in another session: it is shown again, and not sent.
+    """
 
     def __init__(self, request: Request, desk: Dashboard, session: Session | None, caller: Caller | None) -> None:
         self.request = request
@@ -51,6 +55,8 @@ class Visit:
         self.is_new = session is None
         self.caller = caller
         self.form: dict[str, str] = {}
+        self.wrong: FormError | None = None
+        self.resumed = False
         self.mark = desk.changes.mark(caller.account_id) if caller and caller.account_id else ""
         person = None
         if desk.demo is not None and caller is not None:
@@ -76,9 +82,36 @@ class Visit:
         return self.caller is not None and self.caller.kind is Kind.STAFF
 
     @property
+    def is_part(self) -> bool:
+        """Whether an open page asks for a part of itself, by htmx, instead of a browser for a page."""
+        return self.request.headers.get("hx-request") == "true"
+
+    @property
+    def is_of_this_session(self) -> bool:
+        """Whether the page that asks was made for the session that the browser has now."""
+        return not self.is_new and self.query("of") == self.session.name
+
+    @property
     def token(self) -> str:
         """The token of who it is."""
         return self.session.token or ""
+
+    @property
+    def csrf(self) -> str:
+        """What every form carries: the session's secret, and whom it was made for."""
+        if self.caller is None:
+            return self.session.csrf
+        return f"{self.session.csrf}.{self.desk.sessions.mark_of(self.caller.account_id, self.caller.subject)}"
+
+    @property
+    def address(self) -> str:
+        """The path and the query of the request."""
+        return self.request.url.path + (f"?{self.request.url.query}" if self.request.url.query else "")
+
+    @property
+    def form_status(self) -> int:
+        """The status of a form that is shown, the first time or again."""
+        return HTTPStatus.OK if self.wrong is None else HTTPStatus.UNPROCESSABLE_ENTITY
 
     @property
     def account_id(self) -> str:
@@ -114,32 +147,44 @@ class Visit:
         context = {
             "visit": self,
             "formats": self.formats,
-            "csrf": self.session.csrf,
+            "csrf": self.csrf,
             "path": self.request.url.path,
+            "wrong": self.wrong,
             "demo": self.desk.demo,
             "shown": None,
             "live": None,
             **said,
         }
-        response = HTMLResponse(ENVIRONMENT.get_template(template).render(context), status)
-        if self.is_new:
-            self.desk.sessions.write(response, self.session)
-        return response
+        return HTMLResponse(ENVIRONMENT.get_template(template).render(context), status)
 
     def live_page(
         self, template: str, shown: AddOns | Trouble | Refused, status: int = HTTPStatus.OK, **said: Any
     ) -> Response:
         """Return a page that looks again when something of the account changes after `visit.mark`."""
-        return self.page(template, status, shown=shown, live=f"/live?seen={self.mark}", **said)
+        live = f"/live?seen={self.mark}&of={self.session.name}"
+        return self.page(template, status, shown=shown, live=live, **said)
 
     def message(self, status: int, title: str, text: str) -> Response:
-        """Return a page that says one thing."""
-        return self.page("message.html", status, title=title, text=text)
+        """Return a page that says one thing; a page that asked for a part of itself is loaded anew and becomes it."""
+        return load_anew() if self.is_part else self.page("message.html", status, title=title, text=text)
+
+
+def ask_who(visit: Visit, status: int, said: str | None, wanted: str, kept: str = "") -> Response:
+    """Return the sign-in, which leads on to `wanted`; `kept` are the fields of a form that waits for it."""
+    response = visit.page("sign_in.html", status, said=said, wanted=wanted, kept=kept)
+    if visit.is_new:
+        visit.desk.sessions.write(response, visit.session)  # the one page with forms for strangers
+    return response
 
 
 def go(to: str) -> Response:
     """Send a browser on, by GET, to an address of ours."""
     return RedirectResponse(to, HTTPStatus.SEE_OTHER)
+
+
+def load_anew() -> Response:
+    """Have htmx load the whole page again, for who the browser is now."""
+    return Response(headers={"HX-Refresh": "true"})
 
 
 def own_path(address: str) -> str:
@@ -149,12 +194,18 @@ def own_path(address: str) -> str:
     return address if plain and not parts.scheme and not parts.netloc and address.isprintable() else "/"
 
 
+def stranger(request: Request) -> Visit:
+    """Return a visit of nobody that leaves the browser's session as it is."""
+    desk: Dashboard = request.app.state.dashboard
+    return Visit(request, desk, desk.sessions.read(request.cookies.get(desk.sessions.cookie)), None)
+
+
 async def visit_of(request: Request) -> tuple[Visit, str | None]:
     """Tell who a request is from, and where somebody was signed in who no longer is, why."""
-    desk: Dashboard = request.app.state.dashboard
-    session = desk.sessions.read(request.cookies.get(desk.sessions.cookie))
-    if session is None or session.token is None:
-        return Visit(request, desk, session, None), None
+    visit = stranger(request)
+    desk, session = visit.desk, visit.session
+    if session.token is None:
+        return visit, None
     try:
         caller = await desk.authentication.caller(f"Bearer {session.token}")
         if session.demo and desk.demo is None:
@@ -163,7 +214,7 @@ async def visit_of(request: Request) -> tuple[Visit, str | None]:
     except Problem as problem:
         if problem.reason not in {HttpReason.TOKEN_INVALID, HttpReason.TOKEN_MISSING}:
             raise
-        return Visit(request, desk, session, None), problem.detail
+        return visit, problem.detail
     return Visit(request, desk, session, caller), None
 
 
@@ -176,13 +227,13 @@ def page(kind: Kind | None) -> Callable[[Handler], Callable[[Request], Awaitable
             visit, ended = await visit_of(request)
             if request.method == "POST":
                 visit.form = await _form(request)
-                if not is_form_of(None if visit.is_new else visit.session, visit.form.get("csrf", "")):
-                    text = (
-                        "This form was made for another session, and had no effect: go back, reload it and try again."
-                    )
-                    return visit.message(HTTPStatus.FORBIDDEN, "Please try again", text)
+                refusal = _refusal(visit, kind)
+                if refusal is not None:
+                    return refusal
+            if kind is not None and visit.is_part and not _is_still_there(visit, kind):
+                return load_anew()
             if kind is not None and visit.caller is None:
-                return go(_sign_in(request, ended))
+                return go(_sign_in(visit, ended))
             if kind is not None and visit.who.kind is not kind:
                 return visit.message(HTTPStatus.FORBIDDEN, "Not for you", _NOT_FOR[kind])
             return await handler(visit)
@@ -192,15 +243,38 @@ def page(kind: Kind | None) -> Callable[[Handler], Callable[[Request], Awaitable
     return make
 
 
+def _is_still_there(visit: Visit, kind: Kind) -> bool:
+    """Whether whoever an open page was made for is who asks for a part of it now."""
+    named = "of" in visit.request.query_params
+    return visit.caller is not None and visit.caller.kind is kind and (visit.is_of_this_session or not named)
+
+
 _NOT_FOR: Mapping[Kind, str] = {
     Kind.MEMBER: "This page is for members of an account: you are signed in as staff.",
     Kind.STAFF: "This page is for the vendor’s staff.",
 }
 
 
-def _sign_in(request: Request, ended: str | None) -> str:
-    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    wanted = path if request.method == "GET" and len(path) <= _ADDRESS_CHARACTERS_MAX else "/"
+def _refusal(visit: Visit, kind: Kind | None) -> Response | None:
+    """Refuse a form that was made for somebody else; what the same person entered in another session is kept."""
+    csrf = visit.form.get("csrf", "")
+    if is_form_of(None if visit.is_new else visit.session, csrf) and (kind is None or visit.caller is not None):
+        visit.resumed = visit.form.pop("resumed", "") != ""
+        return None
+    if kind is not None and visit.caller is None and "." in csrf:
+        said = "Your session has ended, and nothing was sent. What you entered is kept: sign in again to go on with it."
+        return ask_who(visit, HTTPStatus.UNAUTHORIZED, said, visit.address, urlencode(visit.form))
+    if kind is not None and visit.caller is not None:
+        visit.resumed = visit.desk.sessions.is_made_for(csrf, visit.caller.account_id, visit.caller.subject)
+    if visit.resumed:
+        return None
+    text = "This form was made for another session, and had no effect: go back, reload it and try again."
+    return visit.message(HTTPStatus.FORBIDDEN, "Please try again", text)
+
+
+def _sign_in(visit: Visit, ended: str | None) -> str:
+    path = visit.address
+    wanted = path if visit.request.method == "GET" and len(path) <= _ADDRESS_CHARACTERS_MAX else "/"
     return f"/sign-in?next={quote(wanted, safe='')}{'&ended=1' if ended else ''}"
 
 
@@ -208,7 +282,13 @@ async def _form(request: Request) -> dict[str, str]:
     """Read a plain form; the body's size is bounded before. What is no form has no fields."""
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return {}
+    return fields_of(await request.body())
+
+
+def fields_of(body: bytes) -> dict[str, str]:
+    """Return the fields of a form, of nothing where it is none. A line end is one character, as `maxlength` counts."""
     try:
-        return dict(parse_qsl((await request.body()).decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX))
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX)
     except ValueError:
         return {}
+    return {name: text.replace("\r\n", "\n") for name, text in pairs}

@@ -48,6 +48,11 @@ class Caller(NamedTuple):
     account_id: str | None
     expires_at: int
 
+    @property
+    def accepted_until(self) -> int:
+        """When the token is refused from: its end, and what clocks may differ by (seconds of the epoch)."""
+        return self.expires_at + _LEEWAY_SECONDS
+
 
 class Authentication:
     """Tells who a bearer token speaks for."""
@@ -94,7 +99,7 @@ class Authentication:
             self._seen[token] = (caller, key_id)
             if len(self._seen) > _KEPT_TOKENS_MAX:
                 self._seen.popitem(last=False)
-        if caller.expires_at + _LEEWAY_SECONDS <= self._clock.now().timestamp():
+        if caller.accepted_until <= self._clock.now().timestamp():
             raise _invalid("it has expired")
         return caller
 

@@ -63,6 +63,21 @@ def test_the_back_button_leads_to_the_same_order(site: Site) -> None:
     assert len(site.log(account, RequestFeature)) == len(site.log(account, FeatureRequested)) == 1
 
 
+def test_an_address_that_is_passed_on_is_another_form(site: Site) -> None:
+    """Two supervisors send the form of one address: each has asked, and each sees an answer of their own."""
+    account = site.account()
+    first = site.enter(account, "sam", "/request/analytics_plus")
+    second = site.enter(account, "sina")
+    second.goto(first.url)
+    for page in (first, second):
+        page.get_by_role("button", name="Send the request").click()
+        expect(page.get_by_role("heading", name="Your Owners are told")).to_be_visible()
+        page.reload()
+        expect(page.get_by_role("heading", name="Your Owners are told")).to_be_visible()
+    asked = [said for said in site.log(account, FeatureRequested) if isinstance(said, FeatureRequested)]
+    assert sorted(said.requested_by.user_id for said in asked) == ["sam", "sina"]
+
+
 def test_a_reload_of_the_answer_changes_nothing(site: Site) -> None:
     """The answer stands at an address of its own: reloading it shows it again, and sends nothing."""
     account = site.account()
@@ -81,10 +96,10 @@ def test_a_broker_outage_in_the_middle_loses_nothing(site: Site) -> None:
     command_id = page.locator("input[name=command_id]").get_attribute("value") or "none"
     with site.broker_away():
         page.get_by_role("button", name=re.compile("^Buy")).click()
-        expect(page.get_by_role("heading", name="This could not be sent just now")).to_be_visible()
-        expect(page.get_by_text("Nothing is lost.")).to_be_visible()
+        expect(page.get_by_role("heading", name="We cannot tell yet whether this was taken")).to_be_visible()
+        expect(page.get_by_text("Nothing is lost, and it may still be carried out.")).to_be_visible()
         page.get_by_role("button", name="Try again").click()
-        expect(page.get_by_role("heading", name="This could not be sent just now")).to_be_visible()
+        expect(page.get_by_role("heading", name="We cannot tell yet whether this was taken")).to_be_visible()
         plan = site.page()
         plan.goto(f"{site.url}/sign-in")
         expect(plan.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -99,8 +114,21 @@ def test_a_broker_outage_in_the_middle_loses_nothing(site: Site) -> None:
     assert len(site.log(account, AddOnPurchased)) == 1
 
 
+def test_an_order_that_is_left_in_an_outage_may_still_be_carried_out(site: Site) -> None:
+    """The outage page never says that nothing was sent; who leaves it is led to what became of the order."""
+    account = site.account()
+    page = ready_to_buy(site, account, "olivia")
+    with site.broker_away():
+        page.get_by_role("button", name=re.compile("^Buy")).click()
+        expect(page.get_by_role("heading", name="We cannot tell yet whether this was taken")).to_be_visible()
+        assert not re.search(r"not (be )?sent|nothing (was|is) sent|leave it", page.inner_text("main"), re.IGNORECASE)
+    page.get_by_role("link", name="See what became of it").click()
+    expect(page.get_by_role("heading", name="Analytics+ is yours")).to_be_visible(timeout=30_000)
+    assert len(site.log(account, AddOnPurchased)) == 1
+
+
 def test_a_note_survives_an_outage(site: Site) -> None:
-    """What was written into a form is on the page that says it could not be sent, and goes out with the retry."""
+    """What was written into a form is on the page of the outage, and goes out with the retry."""
     account = site.account()
     page = site.enter(account, "sam", "/request/analytics_plus")
     page.get_by_label("Why do you need it?").fill("Für die <Nacht>schicht & mehr")

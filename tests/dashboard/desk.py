@@ -41,8 +41,17 @@ def token_of(folder: Path, **claims: str) -> str:
     return KeyFolder(folder).sign(claims, Settings(), 1)
 
 
+def expired_token_of(folder: Path, **claims: str) -> str:
+    """Sign a token whose time is over."""
+    return KeyFolder(folder).sign(claims, Settings(), -1)
+
+
+def csrf_of(page: httpx.Response) -> str:
+    """Return what the forms of a page carry for its session."""
+    return page.text.partition('name="csrf" value="')[2].partition('"')[0]
+
+
 async def sign_in(client: httpx.AsyncClient, token: str) -> httpx.Response:
     """Sign in with a token, as the form does."""
     page = await client.get("/sign-in")
-    csrf = page.text.partition('name="csrf" value="')[2].partition('"')[0]
-    return await client.post("/sign-in", data={"csrf": csrf, "token": token})
+    return await client.post("/sign-in", data={"csrf": csrf_of(page), "token": token})

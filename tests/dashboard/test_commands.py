@@ -1,15 +1,17 @@
 """From a form to a command: who sends it comes from the session, and nothing a form says can change that."""
 
 from datetime import date
+from urllib.parse import urlencode
 
 import pytest
 
 from contracts.backoffice import ActivateAddOn, CancelSubscription, ExtendTrial, IssueCredit, ModifySubscription
-from contracts.commands import PurchaseAddOn, SnoozeFeature
-from services.dashboard.commands import FormError, entry_point, id_of, is_id, member_command, new_id
+from contracts.commands import PurchaseAddOn, RequestFeature, SnoozeFeature
+from services.dashboard.commands import FormError, entry_point, id_of, is_id, member_command, new_id, sent_as
 from services.dashboard.staff_orders import ORDERS, staff_command
+from services.dashboard.visits import fields_of
 
-PURCHASE = {"type": "PurchaseAddOn", "add_on": "analytics_plus", "entry_point": "sidebar"}
+PURCHASE = {"type": "PurchaseAddOn", "add_on": "analytics_plus", "entry_point": "sidebar", "understood": "on"}
 
 
 def test_a_form_becomes_the_command_of_who_is_signed_in() -> None:
@@ -41,7 +43,8 @@ def test_a_day_is_read() -> None:
     [
         {},
         {"type": "ActivateAddOn", "add_on": "analytics_plus"},
-        {"type": "PurchaseAddOn"},
+        {"type": "PurchaseAddOn", "understood": "on"},
+        PURCHASE | {"understood": ""},
         PURCHASE | {"add_on": "x" * 65},
         PURCHASE | {"expected_minor": "a lot", "expected_currency": "USD"},
         PURCHASE | {"expected_minor": "1", "expected_currency": "dollars"},
@@ -66,6 +69,26 @@ def test_ids_are_ours_and_never_twice() -> None:
         assert not is_id(text)
         with pytest.raises(FormError):
             id_of({"command_id": text})
+
+
+def test_a_command_is_the_one_of_who_sends_it() -> None:
+    """A form that is sent again by the same member is the same command; another member's, or account's, is another."""
+    form = new_id()
+    assert sent_as(form, "acme", "sam") == sent_as(form, "acme", "sam")
+    others = [sent_as(new_id(), "acme", "sam"), sent_as(form, "acme", "sina"), sent_as(form, "other", "sam")]
+    made = {form, sent_as(form, "acme", "sam"), *others, sent_as(form, "acmes", "am")}
+    assert len(made) == 6
+    assert all(is_id(each) for each in made)
+
+
+def test_a_line_end_counts_as_one_character() -> None:
+    """A note that a browser allows is taken: it counts a line end once and sends it as two characters."""
+    note = "\r\n".join([*["x" * 99] * 9, "x" * 100])
+    sent = fields_of(urlencode({"type": "RequestFeature", "add_on": "analytics_plus", "note": note}).encode())
+    command = member_command(sent, "acme", "sam")
+    assert isinstance(command, RequestFeature)
+    assert command.note == note.replace("\r", "")
+    assert len(command.note) == 1_000
 
 
 def test_an_unknown_entry_point_is_the_plan_tab() -> None:

@@ -1,12 +1,14 @@
 """The pages over HTTP: who is let in, which forms count, and what every answer says to a browser."""
 
+from html import unescape
 from pathlib import Path
 
 import pytest
 
 from contracts.accounts import MemberUpdated
-from services.runtime.authentication import PRODUCT_SCOPE, STAFF_SCOPE
-from tests.dashboard.desk import browsing, desk_of, sign_in, token_of
+from services.runtime.allowance import Allowance
+from services.runtime.authentication import PRODUCT_SCOPE, STAFF_SCOPE, Authentication
+from tests.dashboard.desk import NOWHERE, browsing, desk_of, sign_in, token_of
 
 MEMBER = {"sub": "olivia", "account_id": "acme"}
 MEMBER_PAGES = ["/plan", "/subscribe", "/subscribe/x", "/requests", "/invoices", "/invoices/x", "/answers/x"]
@@ -91,7 +93,7 @@ async def test_a_form_without_the_sessions_secret_has_no_effect(tmp_path: Path, 
     async with browsing(desk_of(tmp_path)) as client:
         await sign_in(client, token_of(tmp_path, **MEMBER))
         data = {"type": "StartTrial"} | ({"csrf": csrf} if csrf is not None else {})
-        assert (await client.post("/commands", data=data)).status_code == 403
+        assert (await client.post("/try/x", data=data)).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,56 @@ async def test_every_answer_forbids_code_from_elsewhere(tmp_path: Path, path: st
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == ("public, max-age=3600" if path.startswith("/static") else "no-store")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_page_that_cannot_be_shown_leaves_the_session(tmp_path: Path, status: int) -> None:
+    """A rate limit and a key set that cannot be had are said, set no cookie, and sign nobody out."""
+    desk = desk_of(tmp_path)
+    async with browsing(desk) as client:
+        await sign_in(client, token_of(tmp_path, **MEMBER))
+        if status == 429:
+            desk.allowance = Allowance(1)
+            assert (await client.get("/nothing-here")).status_code == 404  # the last that is allowed
+        else:
+            desk.authentication = Authentication(desk.settings.model_copy(update={"token_jwks": f"{NOWHERE}/keys"}))
+        refused = await client.get("/plan")
+        desk.allowance, desk.authentication = Allowance(60_000), Authentication(desk.settings)
+        again = await client.get("/plan")
+    assert refused.status_code == status
+    assert "set-cookie" not in refused.headers
+    assert 'aria-label="Main"' in again.text
+
+
+async def test_a_page_of_another_session_is_loaded_anew(tmp_path: Path) -> None:
+    """An open page that asks for a part of itself is loaded anew where it was another session's, or nobody's now."""
+    async with browsing(desk_of(tmp_path)) as client:
+        await sign_in(client, token_of(tmp_path, **MEMBER))
+        of = (await client.get("/plan")).text.partition("/live?seen=")[2].partition("of=")[2].partition('"')[0]
+        part = {"HX-Request": "true"}
+        asked = [await client.get(f"/plan?of={of}", headers=part)]
+        await sign_in(client, token_of(tmp_path, sub="sam", account_id="other"))
+        asked += [await client.get(f"/plan?of={of}", headers=part), await client.get(f"/live?of={of}", headers=part)]
+        client.cookies.clear()
+        asked += [await client.get(f"/plan?of={of}", headers=part), await client.get(f"/live?of={of}", headers=part)]
+    assert [each.headers.get("hx-refresh") for each in asked] == [None, "true", None, "true", None]
+    assert [each.text for each in asked if "event-stream" in each.headers.get("content-type", "")] == 2 * [
+        "event: session-ended\ndata: -\n\n"
+    ]
+
+
+async def test_where_streams_are_full_browsers_wait(tmp_path: Path) -> None:
+    """A member with too many streams is answered 503, after which browsers wait ever longer."""
+    desk = desk_of(tmp_path, streams_each_max=1)
+    async with browsing(desk) as client:
+        await sign_in(client, token_of(tmp_path, **MEMBER))
+        plan = unescape((await client.get("/plan")).text)
+        live = "/live?" + plan.partition("/live?")[2].partition('"')[0]
+        following = desk.changes.follow("acme", "olivia", "old", 60)
+        await anext(following)
+        answer = await client.get(live)
+        await following.aclose()  # type: ignore[attr-defined]
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
 
 
 async def test_over_https_cookies_go_over_nothing_else(tmp_path: Path) -> None:

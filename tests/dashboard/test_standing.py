@@ -2,8 +2,9 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from contracts.accounts import AccountUpdated, Billing, BillingFrequency, Licenses
-from contracts.backoffice import Staff
+from contracts.accounts import AccountUpdated, Billing, BillingFrequency, Licenses, MemberUpdated
+from contracts.backoffice import CancelSubscription, Staff
+from contracts.commands import StartTrial
 from contracts.envelope import Envelope
 from contracts.events import (
     AddOnPurchased,
@@ -18,7 +19,8 @@ from contracts.events import (
 from contracts.payload import Payload
 from contracts.results import CommandRejected, Reason
 from contracts.topics import topic_of
-from services.dashboard.log import Entry
+from services.dashboard.history import WORDS
+from services.dashboard.log import HISTORY, Entry
 from services.dashboard.standing import HISTORY_MAX, standing_of
 from tests.dashboard.shown import usd
 
@@ -62,7 +64,7 @@ def log(*said: Payload) -> list[Entry]:
 
 def test_a_purchase_closes_the_quote() -> None:
     """A quote is open until it is sold; what was changed since is what the subscription is."""
-    assert standing_of(log(QUOTE)).held("a").quote == QUOTE
+    assert standing_of(log(QUOTE), {}).held("a").quote == QUOTE
     modified = SubscriptionModified(
         **ABOUT,
         subscription_id="s",
@@ -74,7 +76,7 @@ def test_a_purchase_closes_the_quote() -> None:
         cause="back_office",
         by=MARA,
     )
-    held = standing_of(log(QUOTE, BOUGHT, modified)).held("a")
+    held = standing_of(log(QUOTE, BOUGHT, modified), {}).held("a")
     assert held.quote is None
     assert held.subscription is not None
     assert (held.subscription.terms.licenses.standard, held.subscription.ends_on) == (9, None)
@@ -86,7 +88,7 @@ def test_a_canceled_subscription_has_an_end() -> None:
         **ABOUT, subscription_id="s", canceled_at=NOW, effective_date=date(2026, 10, 20), cause="back_office"
     )
     other = canceled.model_copy(update={"subscription_id": "older", "effective_date": date(2026, 1, 1)})
-    held = standing_of(log(BOUGHT, canceled, other)).held("a")
+    held = standing_of(log(BOUGHT, canceled, other), {}).held("a")
     assert held.subscription is not None
     assert held.subscription.ends_on == date(2026, 10, 20)
 
@@ -94,9 +96,9 @@ def test_a_canceled_subscription_has_an_end() -> None:
 def test_a_trial_runs_until_it_ends() -> None:
     """A trial is shown from its start to its end."""
     started = TrialStarted(**ABOUT, started_by=OLIVIA, started_at=NOW, ends_at=NOW + timedelta(days=14))
-    assert standing_of(log(started)).held("a").trial_ends_at == NOW + timedelta(days=14)
+    assert standing_of(log(started), {}).held("a").trial_ends_at == NOW + timedelta(days=14)
     ended = TrialEnded(**ABOUT, ended_at=NOW, reason="expired")
-    assert standing_of(log(started, ended)).held("a").trial_ends_at is None
+    assert standing_of(log(started, ended), {}).held("a").trial_ends_at is None
 
 
 def test_the_newest_revision_of_an_account_counts() -> None:
@@ -114,12 +116,16 @@ def test_the_newest_revision_of_an_account_counts() -> None:
         billing=Billing(frequency=BillingFrequency.MONTHLY, cycle_anchor=date(2026, 9, 20)),
     )
     stale = account.model_copy(update={"revision": 1, "name": "Old"})
-    standing = standing_of(log(account, stale))
+    standing = standing_of(log(account, stale), {})
     assert standing.account == account
 
 
 def test_the_history_says_who_and_why_newest_first() -> None:
-    """Each line has who did it, staff marked as such with their reason, and what was refused stands out."""
+    """Each line has who did it, by name, staff marked as such with their reason, and what was refused stands out."""
+    sam = MemberUpdated(account_id="acme", revision=1, user_id="sam", role="supervisor", status="active", name="Sam")
+    ordered = CancelSubscription(
+        account_id="acme", staff_id="mara", reason="moves away", subscription_id="s", when="now"
+    )
     refused = CommandRejected(
         account_id="acme",
         command_id="c",
@@ -128,17 +134,25 @@ def test_the_history_says_who_and_why_newest_first() -> None:
         reason=Reason.ROLE_NOT_PERMITTED,
         message="Ask an Owner.",
     )
-    newest, middle, oldest = standing_of(log(QUOTE, BOUGHT, refused)).history
-    assert (newest.what, newest.who, newest.about, newest.refused) == (
-        "Refused",
-        "sam",
-        "StartTrial: Ask an Owner.",
-        True,
-    )
-    assert (middle.what, middle.who, middle.about) == ("Purchased", "mara (staff)", "a, as agreed")
-    assert (oldest.what, oldest.who) == ("Quote requested", "Olivia")
+    asked = StartTrial(**ABOUT, user_id="sam")
+    standing = standing_of(log(sam, QUOTE, BOUGHT, ordered, asked, refused), {"a": "Analytics+"})
+    assert [(each.what, each.who, each.about) for each in standing.history] == [
+        ("Refused", "", "Trial asked for by Sam: Ask an Owner."),
+        ("Trial asked for", "by Sam", "Analytics+"),
+        ("Cancellation ordered", "by mara (staff)", "moves away"),
+        ("Purchased", "by mara (staff)", "Analytics+, as agreed"),
+        ("Quote requested", "by Olivia", "Analytics+"),
+        ("Member changed", "", "Sam, supervisor, active"),
+    ]
+    assert [each.refused for each in standing.history] == [True] + [False] * 5
+
+
+def test_the_history_has_words_for_every_message() -> None:
+    """No line of the history shows the name of a type."""
+    types = {kind.__name__ for topic in HISTORY for kind in (*topic.payloads, *topic.refuses)}
+    assert types - set(WORDS) == set()
 
 
 def test_the_history_is_bounded() -> None:
     """However long the log, the page shows the newest part."""
-    assert len(standing_of(log(*[QUOTE] * (HISTORY_MAX + 50))).history) == HISTORY_MAX
+    assert len(standing_of(log(*[QUOTE] * (HISTORY_MAX + 50)), {}).history) == HISTORY_MAX

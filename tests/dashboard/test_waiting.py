@@ -51,11 +51,11 @@ async def test_a_page_is_told_of_what_it_has_not_seen(monkeypatch: pytest.Monkey
     """A change before the page connected is told at once, then again when it is quiet; other accounts' never."""
     monkeypatch.setattr(changing, "_SETTLED_SECONDS", 0.01)
     monkeypatch.setattr(changing, "_BEAT_SECONDS", 0.02)
-    changes = Changes(10)
+    changes = Changes(10, 10)
     seen = changes.mark("acme")
     changes.tell("acme")
     changes.tell("other")
-    following = changes.follow("acme", seen)
+    following = changes.follow("acme", "olga", seen, 60)
     assert await anext(following) == changes.mark("acme")
     assert await anext(following) == changes.mark("acme")
     assert await anext(following) is None
@@ -67,16 +67,27 @@ async def test_a_page_is_told_of_what_it_has_not_seen(monkeypatch: pytest.Monkey
 
 async def test_marks_of_another_process_are_old() -> None:
     """A page that was shown by another process, or before a restart, is told to look again."""
-    changes = Changes(10)
-    following = changes.follow("acme", Changes(10).mark("acme"))
+    changes = Changes(10, 10)
+    following = changes.follow("acme", "olga", Changes(10, 10).mark("acme"), 60)
     assert await anext(following) == changes.mark("acme")
 
 
 async def test_streams_are_bounded_and_given_back() -> None:
-    """A stream counts while it is followed, and no longer."""
-    changes = Changes(1)
-    following = changes.follow("acme", "old")
-    await anext(following)
-    assert changes.full
-    await following.aclose()  # type: ignore[attr-defined]
-    assert not changes.full
+    """A stream counts while it is followed, and no longer; one member cannot take the streams of all."""
+    changes = Changes(3, 2)
+    followings = [changes.follow("acme", user, "old", 60) for user in ("olga", "olga", "sam")]
+    full = []
+    for following in followings:
+        await anext(following)
+        full.append((changes.full("acme", "olga"), changes.full("acme", "sam")))
+    assert full == [(False, False), (True, False), (True, True)]
+    for following in followings:
+        await following.aclose()  # type: ignore[attr-defined]
+    assert not changes.full("acme", "olga")
+
+
+async def test_a_stream_ends_with_its_time() -> None:
+    """A page is followed for as long as its session lasts, to the moment and not to the next change."""
+    following = Changes(10, 10).follow("acme", "olga", "old", 0.01)
+    async with asyncio.timeout(2):
+        assert len([mark async for mark in following]) <= 2

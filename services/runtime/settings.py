@@ -37,6 +37,15 @@ class Settings(BaseSettings):
     kafka_session_timeout_ms: Annotated[
         Milliseconds, Field(description="A consumer silent for longer loses its partitions.")
     ] = 10_000
+    instance_id: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9._-]{1,128}$",
+            description="This process's name in its group, of its own and the same after a restart: back within the "
+            "session timeout it goes on with its partitions, and no other process notices. Without, all partitions are "
+            "shared out again at each start and stop.",
+        ),
+    ] = None
     partitions: Annotated[
         int, Field(ge=1, le=4_096, description="Partitions of every topic = shards; fixed for a deployment's life.")
     ] = 12

@@ -87,6 +87,7 @@ class Subscription:
             *(settings.namespace + topic.name for topic in topics),
             batch=True,
             group_id=group_of(settings, process.service),
+            group_instance_id=settings.instance_id,
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,

@@ -73,10 +73,10 @@ class Process:
         self.defects.append(error)
 
 
-def registered(service: str) -> Any:
+def registered(service: str, settings: Settings | None = None) -> Any:
     """Return the FastStream subscriber of a service, as its `handlers.py` makes it."""
     register = importlib.import_module(f"services.{service}.handlers").register
-    return register(Process(service)).subscriber
+    return register(Process(service, settings)).subscriber
 
 
 @pytest.mark.parametrize("service", READERS)

@@ -87,8 +87,8 @@ class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         replaced = self._member_id and member_id not in ("", self._member_id)
         if replaced or _fenced(error):
             log.error(
-                "the place of %s in group %s was taken: another process has the same ADDONFLOW_INSTANCE_ID, or this one "
-                "was silent for longer than ADDONFLOW_KAFKA_SESSION_TIMEOUT_MS",
+                "the place of %s in group %s was taken: another process has the same ADDONFLOW_INSTANCE_ID, or this "
+                "one was silent for longer than ADDONFLOW_KAFKA_SESSION_TIMEOUT_MS",
                 name,
                 group,
             )

@@ -8,7 +8,7 @@ AddonflowError
 """
 
 from aiokafka.errors import KafkaError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 
 class AddonflowError(Exception):
@@ -31,5 +31,12 @@ class ConflictsExhausted(AddonflowError):  # noqa: N818 - named for what happene
     """Loading and deciding again did not help within the bound."""
 
 
-TROUBLE: tuple[type[Exception], ...] = (RedisError, KafkaError, ConflictsExhausted, OSError, TimeoutError)
+TROUBLE: tuple[type[Exception], ...] = (
+    RedisError,
+    RedisClusterException,
+    KafkaError,
+    ConflictsExhausted,
+    OSError,
+    TimeoutError,
+)
 """What is waited out: the same batch is tried again, with bounded backoff, and nothing is acknowledged meanwhile."""

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=4_096, description="Partitions of every topic = shards; fixed for a deployment's life.")
     ] = 12
     redis_url: Annotated[str, Field(description="Redis 7+ or Valkey.")] = "redis://127.0.0.1:6379/0"
+    redis_cluster: Annotated[
+        bool, Field(description="The server of the URL is a node of a cluster; the client finds the others through it.")
+    ] = False
     redis_timeout_seconds: Annotated[int, Field(ge=1, description="How long one Redis call may take.")] = 10
     redis_unsafe_allowed: Annotated[
         bool, Field(description="Start although Redis may lose acknowledged writes (no AOF, no fsync, evicting).")

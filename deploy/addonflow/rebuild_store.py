@@ -117,7 +117,8 @@ class FreshShard:
         async for keys in self._scan(fresh=True):
             async with self._redis.pipeline(transaction=False) as pipe:
                 for key in keys:
-                    pipe.rename(key, self._keys.prefix.encode() + key.removeprefix(self._fresh.encode()))
+                    new = self._keys.prefix.encode() + key.removeprefix(self._fresh.encode())
+                    pipe.execute_command("RENAME", key, new)  # for a cluster redis-py has no `rename`
                 for outcome in await pipe.execute(raise_on_error=False):
                     if not isinstance(outcome, Exception):
                         renamed += 1
@@ -127,10 +128,12 @@ class FreshShard:
 
     async def _scan(self, *, fresh: bool) -> AsyncIterator[Sequence[bytes]]:
         """Yield the shard's keys, rebuilt or not, page by page; a key may come twice."""
-        prefix, cursor = self._fresh.encode(), 0
+        prefix, page = self._fresh.encode(), []
         pattern = (self._fresh if fresh else self._keys.prefix) + "*"
-        while True:
-            cursor, found = await self._redis.scan(cursor, match=pattern, count=_SCANNED)
-            yield [key for key in found if fresh or not key.startswith(prefix)]
-            if cursor == 0:
-                return
+        async for key in self._redis.scan_iter(match=pattern, count=_SCANNED):
+            if fresh or not key.startswith(prefix):
+                page.append(key)
+            if len(page) == _SCANNED:
+                yield page
+                page = []
+        yield page

@@ -11,6 +11,7 @@ from contracts.topics import READERS
 from deploy.addonflow.findings import Finding, fail, ok, warn
 from services.runtime import functions
 from services.runtime.clock import to_milliseconds
+from services.runtime.cluster import everywhere
 from services.runtime.keys import deployment_key
 from services.runtime.redis_check import unsafe_settings
 from services.runtime.settings import Settings
@@ -45,8 +46,8 @@ async def check_redis_and_state(settings: Settings) -> list[Finding]:
 
 
 async def _server(redis: Redis, settings: Settings) -> list[Finding]:
-    info = await redis.info()
-    findings = [_version(info), await _durability(redis), _last_write(info), await _library(redis)]
+    infos = await everywhere(redis, "INFO")
+    findings = [_version(infos), await _durability(redis), _last_write(infos), await _library(redis)]
     fixed = await redis.hget(deployment_key(settings.namespace), "partitions")
     if fixed is not None and int(fixed) != settings.partitions:
         state = f"the state has {int(fixed)} shards, ADDONFLOW_PARTITIONS={settings.partitions}"
@@ -54,11 +55,13 @@ async def _server(redis: Redis, settings: Settings) -> list[Finding]:
     return findings
 
 
-def _version(info: dict[str, Any]) -> Finding:
+def _version(infos: list[dict[str, Any]]) -> Finding:
+    info = infos[0]
     name, version = ("Valkey", info["valkey_version"]) if "valkey_version" in info else ("Redis", info["redis_version"])
     if int(str(version).partition(".")[0]) < _MAJOR_MIN:
         return fail("Redis", f"{name} {version} has no functions", "use Valkey or Redis 7 or later")
-    return ok("Redis", f"{name} {version} answers")
+    nodes = f", {len(infos)} nodes" if len(infos) > 1 else ""
+    return ok("Redis", f"{name} {version} answers{nodes}")
 
 
 async def _durability(redis: Redis) -> Finding:
@@ -74,17 +77,19 @@ async def _durability(redis: Redis) -> Finding:
     return ok(subject, "append-only file on, fsync on every write, nothing is evicted")
 
 
-def _last_write(info: dict[str, Any]) -> Finding:
+def _last_write(infos: list[dict[str, Any]]) -> Finding:
     subject = "Redis disk"
-    status = info.get("aof_last_write_status", "ok")
-    if status != "ok":
-        return fail(subject, f"the last write to the append-only file: {status}", "look at the server's disk and log")
+    for info in infos:
+        status = info.get("aof_last_write_status", "ok")
+        if status != "ok":
+            what = f"the last write to the append-only file: {status}"
+            return fail(subject, what, "look at the server's disk and log")
     return ok(subject, "the append-only file is written")
 
 
 async def _library(redis: Redis) -> Finding:
     subject = "Redis functions"
-    if await redis.function_list(library=functions.LIBRARY):
+    if await functions.is_loaded(redis):
         return ok(subject, f"{functions.LIBRARY} is loaded")
     return warn(subject, f"{functions.LIBRARY} is not loaded", "the first service of this release that starts loads it")
 

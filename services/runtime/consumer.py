@@ -7,6 +7,9 @@ in smaller and smaller parts, until the record is alone: then an `IllegibleRecor
 the dead-letter topic like anything unreadable, and the partition goes on behind it.
 
 A record or batch that is damaged in any other way (its checksum) is not stepped over: that is trouble, and waited out.
+
+It also says when the consumer's name in its group was taken by another process, which the client passes over: both
+would take the partitions from each other for ever.
 """
 
 import logging
@@ -14,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 log = logging.getLogger("addonflow.consumer")
 _CALM_PASSES = 100  # without an error, until partitions are read together again
@@ -42,6 +45,8 @@ class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         self._turn = turn
         self._limits: dict[TopicPartition, int] = {}
         self._calm_passes_left = 0
+        self._named = settings.get("group_instance_id"), settings.get("group_id")
+        self._member_id = ""
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
@@ -49,6 +54,7 @@ class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         """Return the next records by partition, as aiokafka does."""
         if self._turn is not None:
             await self._turn(self)
+        self._notice_takeover()
         if self._calm_passes_left == 0:
             try:
                 return await super().getmany(  # type: ignore[no-any-return]
@@ -57,6 +63,7 @@ class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
             except ConsumerStoppedError:
                 raise
             except Exception as error:
+                self._notice_takeover(error)
                 await self._go_back()
                 if not _illegible(error):
                     raise
@@ -70,6 +77,22 @@ class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         except Exception:
             await self._go_back()
             raise
+
+    def _notice_takeover(self, error: Exception | None = None) -> None:
+        """Log that the group knows a named consumer by another member id than before, or will not have it back."""
+        name, group = self._named
+        if name is None:
+            return
+        member_id = getattr(self._coordinator, "member_id", "")
+        replaced = self._member_id and member_id not in ("", self._member_id)
+        if replaced or _fenced(error):
+            log.error(
+                "the place of %s in group %s was taken: another process has the same ADDONFLOW_INSTANCE_ID, or this "
+                "one was silent for longer than ADDONFLOW_KAFKA_SESSION_TIMEOUT_MS",
+                name,
+                group,
+            )
+        self._member_id = member_id or self._member_id
 
     async def _go_back(self) -> None:
         """Seek every partition to what is committed: what was taken from it in a call that failed is not handed out."""
@@ -103,3 +126,8 @@ class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
 def _illegible(error: Exception) -> bool:
     """Whether this is the client's error for header names that are not UTF-8 (its C and its Python parser differ)."""
     return isinstance(error, UnicodeDecodeError) or isinstance(error.__cause__, UnicodeDecodeError)
+
+
+def _fenced(error: Exception | None) -> bool:
+    """Whether this may be FENCED_INSTANCE_ID (82), which the client has no name for."""
+    return isinstance(error, KafkaError) and "UnknownError" in str(error)

@@ -9,7 +9,7 @@ AddonflowError
 """
 
 from aiokafka.errors import KafkaError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 
 class AddonflowError(Exception):
@@ -36,5 +36,5 @@ class Crowded(AddonflowError):  # noqa: N818 - named for how it is
     """Too many ask about one account at once."""
 
 
-TROUBLE: tuple[type[Exception], ...] = (RedisError, KafkaError, OSError, TimeoutError)
+TROUBLE: tuple[type[Exception], ...] = (RedisError, RedisClusterException, KafkaError, OSError, TimeoutError)
 """What is waited out: the same batch is tried again, with bounded backoff, and nothing is acknowledged meanwhile."""

@@ -19,10 +19,16 @@ LIBRARY = f"addonflow_{VERSION}"
 _SOURCE = _TEXT.replace("VERSION", VERSION)
 
 
+async def is_loaded(redis: Redis) -> bool:
+    """Whether the server has the library, in a cluster every primary."""
+    listed: Any = await redis.function_list(library=LIBRARY)
+    return all(listed.values()) if isinstance(listed, dict) else bool(listed)  # a cluster's answers are by node
+
+
 async def ensure_loaded(redis: Redis) -> None:
-    """Load the library if this server does not have it. Two processes may do so at once: the text is the same."""
+    """Load the library where it is missing. Two processes may do so at once: the text is the same."""
     try:
-        if not await redis.function_list(library=LIBRARY):
+        if not await is_loaded(redis):
             await redis.function_load(_SOURCE, replace=True)
     except ResponseError as error:
         if "function" in str(error).lower():  # it reached the server's compiler: waiting would not help

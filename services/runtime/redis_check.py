@@ -1,8 +1,11 @@
 """Refuses to run on a Redis that may forget what it acknowledged, and fixes the number of partitions for good."""
 
+from typing import Any
+
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
+from services.runtime.cluster import ClusterClient, everywhere
 from services.runtime.errors import ConfigurationError
 from services.runtime.keys import deployment_key
 from services.runtime.settings import Settings
@@ -11,17 +14,30 @@ DURABLE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "no
 
 
 async def unsafe_settings(redis: Redis) -> list[str]:
-    """Return what is set otherwise than durability needs: ["appendonly is no, set it to yes", …].
+    """Return what is set otherwise than durability needs, at any node: ["appendonly is no, set it to yes", …].
 
     A server that lets nobody see its settings (managed ones do) counts as unsafe: who knows it to be durable says so.
     """
     try:
-        found = {name: (await redis.config_get(name)).get(name) for name in DURABLE}
+        found = {name: await everywhere(redis, "CONFIG GET", name) for name in DURABLE}
     except ResponseError as error:
         if isinstance(error, NoPermissionError) or "unknown command" in str(error).lower():
             return [f"its settings cannot be seen ({error}), permit CONFIG GET"]
         raise
-    return [f"{name} is {found[name]}, set it to {value}" for name, value in DURABLE.items() if found[name] != value]
+    others = {
+        name: [each.get(name) for each in found[name] if each.get(name) != value] for name, value in DURABLE.items()
+    }
+    return [f"{name} is {other[0]}, set it to {DURABLE[name]}" for name, other in others.items() if other]
+
+
+async def _is_node_of_a_cluster(redis: Any) -> bool:
+    """Whether a client of one server has a node of a cluster before it."""
+    if isinstance(redis, ClusterClient):
+        return False
+    try:
+        return bool((await redis.info("cluster")).get("cluster_enabled"))
+    except ResponseError:  # who may not ask is told by the first key of another node
+        return False
 
 
 def switching_field(service: str) -> str:
@@ -39,6 +55,8 @@ async def check_redis(redis: Redis, settings: Settings, service: str = "") -> No
         raise ConfigurationError(
             f"Redis may lose acknowledged writes: {'; '.join(problems)}; or set ADDONFLOW_REDIS_UNSAFE_ALLOWED=true"
         )
+    if await _is_node_of_a_cluster(redis):
+        raise ConfigurationError("Redis is a node of a cluster: set ADDONFLOW_REDIS_CLUSTER=true")
     key = deployment_key(settings.namespace)
     await redis.hsetnx(key, "partitions", str(settings.partitions))
     fixed = int(await redis.hget(key, "partitions") or 0)

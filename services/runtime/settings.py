@@ -37,10 +37,22 @@ class Settings(BaseSettings):
     kafka_session_timeout_ms: Annotated[
         Milliseconds, Field(description="A consumer silent for longer loses its partitions.")
     ] = 10_000
+    instance_id: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9._-]{1,128}$",
+            description="This process's name in its group, of its own and the same after a restart: back within the "
+            "session timeout it goes on with its partitions, and no other process notices. Without, all partitions are "
+            "shared out again at each start and stop.",
+        ),
+    ] = None
     partitions: Annotated[
         int, Field(ge=1, le=4_096, description="Partitions of every topic = shards; fixed for a deployment's life.")
     ] = 12
     redis_url: Annotated[str, Field(description="Redis 7+ or Valkey.")] = "redis://127.0.0.1:6379/0"
+    redis_cluster: Annotated[
+        bool, Field(description="The server of the URL is a node of a cluster; the client finds the others through it.")
+    ] = False
     redis_timeout_seconds: Annotated[int, Field(ge=1, description="How long one Redis call may take.")] = 10
     redis_unsafe_allowed: Annotated[
         bool, Field(description="Start although Redis may lose acknowledged writes (no AOF, no fsync, evicting).")

@@ -15,6 +15,7 @@ import msgpack
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from services.runtime import functions
+from services.runtime.cluster import ClusterClient
 from services.runtime.gathering import Gathering
 from services.runtime.keys import ShardKeys
 from services.runtime.recent import Recent
@@ -24,6 +25,7 @@ FIRST = "0-0"
 """The cursor before the first record of an outbox."""
 _ENTRIES_PER_READ = 200
 _REDIS_CONNECTIONS_MAX = 32
+_CLUSTER_CONNECTIONS_MAX = 1_024  # to each node; one more would be an error, not a wait: more than are ever needed
 _VERSIONS_PER_CALL = 1_000
 
 
@@ -216,7 +218,14 @@ class Store:
 
 
 def connect_redis(settings: Settings) -> Redis:
-    """Return a client for the configured Redis; no connection is made before the first call."""
+    """Return a client for the configured Redis, or Redis Cluster; no connection is made before the first call."""
+    if settings.redis_cluster:
+        return ClusterClient.from_url(  # type: ignore[return-value]  # does all that is asked of a Redis here
+            settings.redis_url,
+            max_connections=_CLUSTER_CONNECTIONS_MAX,
+            socket_timeout=settings.redis_timeout_seconds,
+            socket_connect_timeout=settings.redis_timeout_seconds,
+        )
     pool = BlockingConnectionPool.from_url(
         settings.redis_url,
         max_connections=_REDIS_CONNECTIONS_MAX,

@@ -62,7 +62,7 @@ class _Broker(KafkaBroker):
 def make_broker(settings: Settings, turn: Turn | None = None) -> KafkaBroker:
     """Return a FastStream broker that is not connected yet; its consumers await `turn` before each read."""
     broker = _Broker(
-        settings.kafka_bootstrap,
+        settings.kafka_bootstrap.split(","),  # FastStream takes a text for one address
         allow_auto_create_topics=False,
         consumer_only=True,
         apply_types=False,
@@ -87,6 +87,7 @@ class Subscription:
             *(settings.namespace + topic.name for topic in topics),
             batch=True,
             group_id=group_of(settings, process.service),
+            group_instance_id=settings.instance_id,
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,

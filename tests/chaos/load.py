@@ -83,10 +83,10 @@ def member(account_id: str, user_id: str, role: str, revision: int = 1) -> Membe
     return MemberUpdated(account_id=account_id, revision=revision, user_id=user_id, role=role, status="active")
 
 
-def directory() -> list[Record]:
+def directory(accounts: Sequence[str] = ACCOUNTS) -> list[Record]:
     """Return the facts of every account: an owner and supervisors."""
-    facts = [record(account(name), f"{name}:fact") for name in ACCOUNTS]
-    for name in ACCOUNTS:
+    facts = [record(account(name), f"{name}:fact") for name in accounts]
+    for name in accounts:
         facts.append(record(member(name, "owner", "owner"), f"{name}:owner"))
         facts += [
             record(member(name, f"supervisor-{number}", "supervisor"), f"{name}:supervisor-{number}")
@@ -95,10 +95,10 @@ def directory() -> list[Record]:
     return facts
 
 
-def commands() -> list[Record]:
+def commands(accounts: Sequence[str] = ACCOUNTS) -> list[Record]:
     """Return commands of every account, interleaved: requests, a trial, purchases; two of them are refused."""
     sent: list[UserCommand] = []
-    for name in ACCOUNTS:
+    for name in accounts:
         for add_on in ADD_ONS:
             sent += [
                 RequestFeature(account_id=name, user_id=f"supervisor-{number}", add_on=add_on)
@@ -108,26 +108,34 @@ def commands() -> list[Record]:
         sent.append(StartTrial(account_id=name, user_id="owner", add_on="aircall_ai"))
         sent.append(PurchaseAddOn(account_id=name, user_id="owner", add_on="analytics_plus"))
         sent.append(PurchaseAddOn(account_id=name, user_id="owner", add_on="analytics_plus"))
-    per_account = len(sent) // len(ACCOUNTS)
+    per_account = len(sent) // len(accounts)
     interleaved = [sent[start + step] for step in range(per_account) for start in range(0, len(sent), per_account)]
-    return [record(command, f"command-{number}") for number, command in enumerate(interleaved)]
+    return [record(command, f"command-{command.account_id}-{number}") for number, command in enumerate(interleaved)]
 
 
 EVENTS_OF_COMMANDS = ["FeatureRequested"] * 10 + ["TrialStarted", "AddOnPurchased"]
 RESULTS_OF_COMMANDS = [*["CommandAccepted"] * 11, "CommandRejected", "CommandAccepted", "CommandRejected"]
 
 
-def assert_answered_once(deployment: Deployment, sent: Sequence[Record]) -> None:
+def assert_answered_once(deployment: Deployment, sent: Sequence[Record], accounts: Sequence[str] = ACCOUNTS) -> None:
     """Check that every command has one result and its one effect, in the order of the account's commands."""
     results, events = deployment.read(RESULTS), deployment.read(EVENTS)
     assert sorted(each.data["command_id"] for each in once_each(results)) == sorted(each.id for each in sent)
     for answers in by_account(results).values():
         types = [each.type for each in answers]
         assert types == RESULTS_OF_COMMANDS, [(each.data["command_id"], each.type) for each in answers]
-    accounts = by_account(events)
-    assert set(accounts) == set(ACCOUNTS)
-    for happened in accounts.values():
+    happened_in = by_account(events)
+    assert set(happened_in) == set(accounts)
+    for happened in happened_in.values():
         types = [each.type for each in happened]
         assert types == EVENTS_OF_COMMANDS, types
     announced = [event for each in once_each(results) for event in each.data.get("events", ())]
     assert sorted(announced) == sorted(each.id for each in once_each(events))
+
+
+def assert_billed_once(deployment: Deployment, accounts: Sequence[str] = ACCOUNTS) -> None:
+    """Check that the one purchase among the commands of every account has one invoice, the account's first."""
+    invoices = by_account(deployment.read(BILLING))
+    assert {name: [each.data["invoice_number"] for each in found] for name, found in invoices.items()} == {
+        name: [f"{name}-000001"] for name in accounts
+    }

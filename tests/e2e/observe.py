@@ -28,19 +28,34 @@ _LARGE = {"max.message.bytes": "4194304"}
 
 
 class Deployment:
-    """A namespace on a Kafka and a Redis: its topics, and whether its services have come to rest."""
+    """A namespace on a Kafka and a Redis: its topics, and whether its services have come to rest.
 
-    def __init__(self, bootstrap: str, redis_url: str, namespace: str, partitions: int = PARTITIONS) -> None:
+    `cluster`: the Redis is a cluster. `replicas`: of each topic.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        redis_url: str,
+        namespace: str,
+        partitions: int = PARTITIONS,
+        *,
+        cluster: bool = False,
+        replicas: int = 1,
+    ) -> None:
         self.bootstrap = bootstrap
         self.redis_url = redis_url
         self.namespace = namespace
         self.partitions = partitions
+        self.cluster = cluster
+        self.replicas = replicas
 
     def settings(self, **changes: object) -> dict[str, str]:
         """Return the environment of a service here; `changes` by setting name (`redis_timeout_seconds=1`)."""
         settings: dict[str, object] = {
             "kafka_bootstrap": self.bootstrap,
             "redis_url": self.redis_url,
+            "redis_cluster": self.cluster,
             "namespace": self.namespace,
             "partitions": self.partitions,
             "kafka_session_timeout_ms": 6_000,
@@ -51,14 +66,15 @@ class Deployment:
     @property
     def redis(self) -> "redis.Redis":
         """A client of the deployment's Redis."""
-        return redis.Redis.from_url(self.redis_url)
+        client = redis.RedisCluster if self.cluster else redis.Redis
+        return client.from_url(self.redis_url)  # type: ignore[return-value]  # all that is asked of it here
 
     def create_topics(self, *, without: str = "", partitions_of: Mapping[str, int] | None = None) -> None:
         """Create all topics, taking values of 4 MiB: `without` one, with another number of partitions for some."""
         counts = partitions_of or {}
         names = [name for name in (*(topic.name for topic in REGISTRY), *dead_letter_topics()) if name != without]
         topics = [
-            NewTopic(self.namespace + name, counts.get(name, self.partitions), 1, topic_configs=_LARGE)
+            NewTopic(self.namespace + name, counts.get(name, self.partitions), self.replicas, topic_configs=_LARGE)
             for name in names
         ]
 

@@ -192,6 +192,7 @@ class Log:
             patch.setattr(AIOKafkaConsumer, name, double)
         consumer = object.__new__(GuardedConsumer)
         consumer._limits, consumer._calm_passes_left, consumer._turn = {}, 0, None
+        consumer._named = None, None
         consumer._closed = True  # it never was open
         return consumer
 

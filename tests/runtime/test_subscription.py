@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.conn import collect_hosts
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError
 from faststream import AckPolicy
@@ -73,10 +74,10 @@ class Process:
         self.defects.append(error)
 
 
-def registered(service: str) -> Any:
+def registered(service: str, settings: Settings | None = None) -> Any:
     """Return the FastStream subscriber of a service, as its `handlers.py` makes it."""
     register = importlib.import_module(f"services.{service}.handlers").register
-    return register(Process(service)).subscriber
+    return register(Process(service, settings)).subscriber
 
 
 @pytest.mark.parametrize("service", READERS)
@@ -111,6 +112,16 @@ async def test_every_subscriber_reads_through_the_guard() -> None:
 
     assert builder.func is GuardedConsumer  # type: ignore[attr-defined]
     assert "kafka.internal:9092" in str(builder.keywords["bootstrap_servers"])  # type: ignore[attr-defined]
+    await broker.stop()
+
+
+async def test_a_consumer_is_given_every_broker_of_the_setting() -> None:
+    """ADDONFLOW_KAFKA_BOOTSTRAP may name several brokers; the consumer starts when any of them answers."""
+    broker = make_broker(Settings(kafka_bootstrap="127.0.0.1:1,kafka.internal:9092"))
+    builder = await broker.connect()
+
+    hosts = collect_hosts(builder.keywords["bootstrap_servers"])  # type: ignore[attr-defined]
+    assert sorted(each[:2] for each in hosts) == [("127.0.0.1", 1), ("kafka.internal", 9092)]
     await broker.stop()
 
 

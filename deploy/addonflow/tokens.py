@@ -26,6 +26,7 @@ from contracts.payload import AccountId, UserId
 from services.runtime.authentication import PRODUCT_SCOPE, STAFF_SCOPE
 from services.runtime.clock import SystemClock
 from services.runtime.errors import ConfigurationError
+from services.runtime.production import DEVELOPMENT_KEY
 from services.runtime.settings import Settings
 
 DEFAULT_FOLDER: Final = Path(".addonflow/keys")
@@ -135,7 +136,7 @@ def claims_of(
 
 def _new_key() -> dict[str, Any]:
     private = Ed25519PrivateKey.generate()
-    key_id = f"development-{secrets.token_hex(4)}"
+    key_id = f"{DEVELOPMENT_KEY}{secrets.token_hex(4)}"
     return {**OKPAlgorithm.to_jwk(private, as_dict=True), "kid": key_id, "alg": _ALGORITHM, "use": "sig"}
 
 

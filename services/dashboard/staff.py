@@ -34,7 +34,7 @@ async def account(visit: Visit) -> Response:
     """Show an account: what it has, its invoices and its history."""
     account_id = visit.query("id")
     try:
-        standing = standing_of(await visit.desk.log.of(account_id))
+        standing = standing_of(await visit.desk.staff_log.of(account_id))
     except LogAway:
         text = "The log cannot be read right now: nothing is lost, try again in a moment."
         return visit.message(HTTPStatus.SERVICE_UNAVAILABLE, "Try again in a moment", text)

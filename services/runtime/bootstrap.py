@@ -37,6 +37,7 @@ from services.runtime.http import Doors, make_application
 from services.runtime.kafka import LogEnds, Publisher, check_topics
 from services.runtime.lost_offsets import check_offsets
 from services.runtime.patience import Patience
+from services.runtime.production import load_settings
 from services.runtime.redis_check import check_redis
 from services.runtime.relay import Relay
 from services.runtime.settings import Settings
@@ -279,7 +280,7 @@ class _Server(uvicorn.Server):
 def main(build: Callable[[Settings], Process]) -> int:
     """Run a service from the environment; return the exit code (78 and one line for a misconfiguration)."""
     try:
-        settings = Settings.load()
+        settings = load_settings()
         logging.basicConfig(
             level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
         )

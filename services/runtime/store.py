@@ -15,6 +15,7 @@ import msgpack
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from services.runtime import functions
+from services.runtime.connecting import redis_client
 from services.runtime.gathering import Gathering
 from services.runtime.keys import ShardKeys
 from services.runtime.recent import Recent
@@ -219,6 +220,7 @@ def connect_redis(settings: Settings) -> Redis:
     """Return a client for the configured Redis; no connection is made before the first call."""
     pool = BlockingConnectionPool.from_url(
         settings.redis_url,
+        **redis_client(settings),
         max_connections=_REDIS_CONNECTIONS_MAX,
         timeout=settings.redis_timeout_seconds,
         socket_timeout=settings.redis_timeout_seconds,

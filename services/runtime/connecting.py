@@ -86,7 +86,7 @@ def _tls(prefix: str, ca: Path | None, certificate: Path | None, key: Path | Non
 async def refuse_if_kafka_refuses(settings: Settings) -> None:
     """Raise ConfigurationError when a broker will not let this process in as it is set up; nothing when one is away.
 
-    aiokafka's clients only say that no broker could be reached. Cost: one connection, where there is anything to refuse.
+    aiokafka's clients only say that no broker could be reached. Cost: one connection, where anything can be refused.
     """
     if not settings.kafka_sasl and not settings.kafka_tls:
         return
@@ -106,8 +106,8 @@ async def refuse_if_kafka_refuses(settings: Settings) -> None:
 def _kafka_refusal(error: BaseException, settings: Settings, where: str) -> ConfigurationError | None:
     if isinstance(error, SaslAuthenticationFailed):
         return ConfigurationError(
-            f"{where} refuses user {settings.kafka_username}: set {_KAFKA}_USERNAME and {_KAFKA}_PASSWORD_FILE to a user "
-            "it knows, or have it know this one by `addonflow access create`"
+            f"{where} refuses user {settings.kafka_username}: set {_KAFKA}_USERNAME and {_KAFKA}_PASSWORD_FILE to "
+            "those of a user it knows, or have it know this one by `addonflow access create`"
         )
     if isinstance(error, UnsupportedSaslMechanismError | IllegalSaslStateError):
         return ConfigurationError(

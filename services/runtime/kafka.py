@@ -186,7 +186,8 @@ class LogEnds:
 async def check_topics(settings: Settings, names: Iterable[str]) -> None:
     """Refuse to go on (ConfigurationError) when a topic is missing or has another number of partitions.
 
-    Also when a broker will not let this process in. KafkaError when the broker cannot say now. All topics are listed, because a broker may create a topic that is named.
+    Also when a broker will not let this process in. KafkaError when the broker cannot say now. All topics are listed,
+    because a broker may create a topic that is named.
     """
     await refuse_if_kafka_refuses(settings)
     admin = AIOKafkaAdminClient(**kafka_client(settings), request_timeout_ms=settings.kafka_request_timeout_ms)

@@ -1,8 +1,8 @@
 """What a process refuses to start with in production (ADDONFLOW_ENVIRONMENT=production): one line says what to set.
 
 Refused are: servers without a password, or outside without encryption; passwords, promise keys and signing keys that
-are samples or development's own; whatever is for rehearsals alone. A server is outside unless it is this machine, or its
-name has no dot: then it is in the same private network, as a container beside this one.
+are samples or development's own; whatever is for rehearsals alone. A server is outside unless it is this machine, or
+its name has no dot: then it is in the same private network, as a container beside this one.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a service may do on Redis: with the keys of its own shards, and with little else. All that is not said is denied.
+"""What a service may do on Redis: with the keys of its own shards, and with little else. The rest is denied.
 
 The rules are those of ACL SETUSER (Redis 7, Valkey). Functions run with the rights of who calls them, so what they call
 is permitted too, on the same keys. Loading functions is not: whoever may replace a library speaks for all who call it,

@@ -18,7 +18,7 @@ from tests import containers
 from tests.containers import Kafka, Valkey
 
 SKIPS_FORBIDDEN = os.environ.get("ADDONFLOW_REQUIRE_DOCKER") == "1"
-_CONTAINER_FIXTURES = {"kafka", "kafka_bootstrap", "valkey", "valkey_url"}
+_CONTAINER_FIXTURES = {"kafka", "kafka_bootstrap", "secured_kafka", "valkey", "valkey_url"}
 _EMBEDDED_FIXTURES = {"embedded_valkey_url"}
 
 

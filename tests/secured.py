@@ -13,6 +13,15 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import trustme
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -23,7 +32,7 @@ from testcontainers.core.container import DockerContainer
 
 from contracts.access import user_of
 from deploy.addonflow import topics
-from deploy.addonflow.access import grant_on_kafka
+from deploy.addonflow.access import grant_on_kafka, librdkafka_client
 from deploy.addonflow.passwords import BROKER, KAFKA, Passwords
 from services.runtime.settings import Settings
 from tests.containers import KAFKA_IMAGE, free_port, until
@@ -70,7 +79,7 @@ class SecuredKafka(DockerContainer):
         addresses = {name: f"{_HOST}:{port}" for name, port in ports.items()}
         self.bootstrap, self.tls, self.expired = addresses["HOST"], addresses["TLS"], addresses["EXPIRED"]
         self._broker = addresses["BROKER"]
-        self.ports = {str(port): (_HOST, port) for port in ports.values()}  # type: ignore[assignment,misc]
+        self.ports = {str(port): (_HOST, port) for port in ports.values()}  # type: ignore[misc]
         self.with_envs(
             CLUSTER_ID="4L6g3nShT-eMCtK--X86sw",
             # The broker's own listener is seen from outside here, because `addonflow access create` runs outside.
@@ -81,6 +90,7 @@ class SecuredKafka(DockerContainer):
             KAFKA_LISTENER_SECURITY_PROTOCOL_MAP="HOST:SASL_PLAINTEXT,BROKER:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT,"
             "TLS:SASL_SSL,EXPIRED:SASL_SSL",
             KAFKA_SUPER_USERS=f"User:{BROKER};User:{user_of(namespace, 'admin')}",
+            KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS="1",
             KAFKA_HEAP_OPTS="-Xms256m -Xmx512m",
         )
         for name in ("TLS", "EXPIRED"):
@@ -118,6 +128,40 @@ class SecuredKafka(DockerContainer):
             kafka_sasl_mechanism="PLAIN",
             kafka_username=BROKER,
             kafka_password_file=self.passwords.path(BROKER, KAFKA),
+        )
+
+    def allow(self, party: str, topic: str, operation: AclOperation) -> None:
+        """Give a party a right on a topic."""
+        binding = self._binding(party, topic, operation)
+        admin = AdminClient(librdkafka_client(self.settings("admin")))
+        for future in admin.create_acls([binding]).values():
+            future.result()
+
+    def deny(self, party: str, topic: str, operation: AclOperation) -> None:
+        """Take a right on a topic from a party."""
+        each = self._binding(party, topic, operation)
+        one = AclBindingFilter(
+            each.restype,
+            each.name,
+            each.resource_pattern_type,
+            each.principal,
+            each.host,
+            each.operation,
+            each.permission_type,
+        )
+        admin = AdminClient(librdkafka_client(self.settings("admin")))
+        for future in admin.delete_acls([one]).values():
+            assert len(future.result()) == 1
+
+    def _binding(self, party: str, topic: str, operation: AclOperation) -> AclBinding:
+        return AclBinding(
+            ResourceType.TOPIC,
+            self.namespace + topic,
+            ResourcePatternType.LITERAL,
+            f"User:{user_of(self.namespace, party)}",
+            "*",
+            operation,
+            AclPermissionType.ALLOW,
         )
 
     def settings(self, party: str, bootstrap: str = "", **changes: Any) -> Settings:

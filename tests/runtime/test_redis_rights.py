@@ -52,7 +52,7 @@ async def as_user(redis: Redis, server_url: str, namespace: str) -> AsyncIterato
 
 async def denied(redis: Redis, namespace: str) -> list[tuple[str, str]]:
     """Return what was denied to users of the namespace: reason and object."""
-    entries = await redis.acl_log()
+    entries: list[dict[str, Any]] = await redis.acl_log()
     return [(entry["reason"], entry["object"]) for entry in entries if str(entry["username"]).startswith(namespace)]
 
 

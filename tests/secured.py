@@ -175,7 +175,6 @@ class SecuredKafka(DockerContainer):
             "kafka_username": user_of(self.namespace, party),
             "kafka_password_file": self.passwords.path(party, KAFKA),
             "kafka_ca_file": self.certificates.authority,
-            "kafka_request_timeout_ms": 5_000,
         }
         return Settings(**(said | changes))
 

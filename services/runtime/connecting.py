@@ -114,7 +114,7 @@ def _kafka_refusal(error: BaseException, settings: Settings, where: str) -> Conf
             f"{where} does not take {_KAFKA}_SECURITY_PROTOCOL={settings.kafka_security_protocol} with "
             f"{_KAFKA}_SASL_MECHANISM={settings.kafka_sasl_mechanism}: set them to what this listener takes"
         )
-    return _tls_refusal(error, where, _KAFKA, f"{_KAFKA}_SECURITY_PROTOCOL={settings.kafka_security_protocol}")
+    return _tls_refusal(error, where, _KAFKA)
 
 
 def redis_refusal(error: RedisError, settings: Settings) -> ConfigurationError | None:
@@ -132,14 +132,14 @@ def redis_refusal(error: RedisError, settings: Settings) -> ConfigurationError |
         )
     cause: BaseException | None = error
     while cause is not None:
-        refusal = _tls_refusal(cause, where, _REDIS, f"{_REDIS}_URL={settings.redis_url.partition('://')[0]}://…")
+        refusal = _tls_refusal(cause, where, _REDIS)
         if refusal is not None:
             return refusal
         cause = cause.__cause__ or cause.__context__
     return None
 
 
-def _tls_refusal(error: BaseException, where: str, prefix: str, protocol: str) -> ConfigurationError | None:
+def _tls_refusal(error: BaseException, where: str, prefix: str) -> ConfigurationError | None:
     if isinstance(error, ssl.SSLCertVerificationError):
         advice = f"set {prefix}_CA_FILE to the authority that signed it"
         if "expired" in error.verify_message:
@@ -147,8 +147,4 @@ def _tls_refusal(error: BaseException, where: str, prefix: str, protocol: str) -
         elif "match" in error.verify_message or "mismatch" in error.verify_message:
             advice = "use a name that is in it, or have it made for this one"
         return ConfigurationError(f"{where} shows a certificate that is not trusted: {error.verify_message}: {advice}")
-    if isinstance(error, ssl.SSLError) and error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
-        return ConfigurationError(
-            f"{where} does not speak TLS, which {protocol} asks for: set another, or another port"
-        )
     return None

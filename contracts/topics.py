@@ -147,6 +147,14 @@ READERS: Final[dict[str, tuple[Topic, ...]]] = {
     "notifications": (ACCOUNTS, EVENTS, BILLING),
 }
 
+OUTSIDE: Final[dict[str, tuple[Topic, ...]]] = {
+    "accounts": (),
+    "dashboard": (ACCOUNTS, EVENTS, RESULTS, BILLING, BILLING_RESULTS, NOTIFICATIONS),
+    "backoffice": (ACCOUNTS, COMMANDS, BACKOFFICE, EVENTS, RESULTS, BILLING, BILLING_RESULTS),
+    "subscriber": (EVENTS, RESULTS, BILLING, BILLING_RESULTS, NOTIFICATIONS),
+}
+"""Parties that are no service of ours, and what each may read. What each writes is said by its topics."""
+
 BY_NAME: Final = {topic.name: topic for topic in TOPICS}
 _TOPIC_OF: Final = {payload: topic for topic in TOPICS for payload in topic.payloads}
 
@@ -159,3 +167,8 @@ def topic_of(payload: type[Payload]) -> Topic:
 def dead_letter_topics() -> Iterable[str]:
     """Name every dead-letter topic: one per service and topic it reads."""
     return (topic.dead_letters_of(service) for service, topics in READERS.items() for topic in topics)
+
+
+def group_name(namespace: str, service: str) -> str:
+    """Name a service's consumer group."""
+    return f"{namespace}addonflow.{service}"

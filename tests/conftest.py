@@ -19,7 +19,7 @@ from tests.containers import Kafka, Valkey
 from tests.valkey_cluster import ValkeyCluster, valkey_cluster
 
 SKIPS_FORBIDDEN = os.environ.get("ADDONFLOW_REQUIRE_DOCKER") == "1"
-_CONTAINER_FIXTURES = {"kafka", "kafka_bootstrap", "valkey", "valkey_url"}
+_CONTAINER_FIXTURES = {"kafka", "kafka_bootstrap", "secured_kafka", "valkey", "valkey_url"}
 _EMBEDDED_FIXTURES = {"embedded_valkey_url", "cluster"}
 
 

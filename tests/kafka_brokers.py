@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
@@ -11,6 +12,10 @@ from tests.containers import KAFKA_IMAGE, free_port, until
 BROKERS = 3
 _HOST = "127.0.0.1"
 _CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
+
+
+def _listens(container: DockerContainer) -> bool:
+    return bool(container.exec(["nc", "-z", "localhost", "9092"]).exit_code == 0)
 
 
 def _broker(number: int, port: int, network: Network) -> DockerContainer:
@@ -64,5 +69,5 @@ def kafka_brokers() -> Iterator[Brokers]:
         for container in containers:
             stack.enter_context(container)
         for container in containers:
-            until(lambda each=container: each.exec(["nc", "-z", "localhost", "9092"]).exit_code == 0, KAFKA_IMAGE)
+            until(partial(_listens, container), KAFKA_IMAGE)
         yield Brokers(ports, containers)

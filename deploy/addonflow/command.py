@@ -16,6 +16,7 @@ from deploy.addonflow.connections import Unreachable
 from deploy.addonflow.messages import BadInput
 from deploy.addonflow.processes import ChildFailed
 from services.runtime.errors import AddonflowError, ConfigurationError
+from services.runtime.production import refuse_in_production
 from services.runtime.settings import Settings
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_CHILD, EXIT_CONFIGURATION = 1, 2, 69, 70, 78
@@ -29,7 +30,9 @@ RedisUrl = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Re
 def settings_of(kafka: str | None = None, redis: str | None = None) -> Settings:
     """Return the settings of the environment, with the addresses that were given."""
     given = {"kafka_bootstrap": kafka, "redis_url": redis}
-    return Settings.load().model_copy(update={name: text for name, text in given.items() if text is not None})
+    settings = Settings.load().model_copy(update={name: text for name, text in given.items() if text is not None})
+    refuse_in_production(settings)
+    return settings
 
 
 def _say(message: str, status: int) -> NoReturn:

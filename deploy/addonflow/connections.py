@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from services.runtime.connecting import kafka_client, refuse_if_kafka_refuses
 from services.runtime.errors import AddonflowError, ConfigurationError
 from services.runtime.settings import Settings
 
@@ -41,6 +42,7 @@ async def _started(make: Any, close: str, settings: Settings, wait_seconds: floa
                 await client.start()
         except (KafkaError, OSError, TimeoutError) as error:
             await getattr(client, close)()
+            await refuse_if_kafka_refuses(settings)
             if loop.time() >= deadline:
                 raise Unreachable(f"Kafka at {settings.kafka_bootstrap} does not answer: {_words(error)}") from error
             await asyncio.sleep(RETRY_SECONDS)
@@ -59,7 +61,7 @@ async def admin(settings: Settings, wait_seconds: float) -> AsyncIterator[AIOKaf
     """Connect an admin client; Unreachable when no broker answers within `wait_seconds`."""
 
     def make() -> AIOKafkaAdminClient:
-        return AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+        return AIOKafkaAdminClient(**kafka_client(settings))
 
     client = await _started(make, "close", settings, wait_seconds)
     try:
@@ -76,9 +78,7 @@ async def producer(settings: Settings, wait_seconds: float) -> AsyncIterator[AIO
     """
 
     def make() -> AIOKafkaProducer:
-        return AIOKafkaProducer(
-            bootstrap_servers=settings.kafka_bootstrap, acks="all", max_request_size=_REQUEST_BYTES_MAX
-        )
+        return AIOKafkaProducer(**kafka_client(settings), acks="all", max_request_size=_REQUEST_BYTES_MAX)
 
     client = await _started(make, "stop", settings, wait_seconds)
     try:
@@ -93,7 +93,7 @@ async def consumer(settings: Settings, wait_seconds: float) -> AsyncIterator[AIO
 
     def make() -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka_bootstrap,
+            **kafka_client(settings),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )

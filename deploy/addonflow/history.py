@@ -21,6 +21,7 @@ from contracts.topics import BY_NAME, READERS, TOPICS, Topic
 from deploy.addonflow import connections
 from deploy.addonflow.connections import Unreachable
 from services.runtime.codec import Unreadable, decode
+from services.runtime.connecting import kafka_client
 from services.runtime.consumer import GuardedConsumer
 from services.runtime.delivery import Delivery
 from services.runtime.errors import ConfigurationError
@@ -226,7 +227,7 @@ async def logs(settings: Settings, connect_seconds: float = 5) -> AsyncIterator[
                 raise ConfigurationError(
                     f"topic {name} has {count} partitions and ADDONFLOW_PARTITIONS={settings.partitions}: set it so"
                 )
-        reader = _Reader(bootstrap_servers=settings.kafka_bootstrap, enable_auto_commit=False)
+        reader = _Reader(**kafka_client(settings), enable_auto_commit=False)
         await reader.start()
         try:
             yield Logs(settings, admin, offsets, reader)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from deploy.addonflow.access_command import access_app
 from deploy.addonflow.clock_command import clock_app
 from deploy.addonflow.command import Kafka, RedisUrl, run_to_end, settings_of
 from deploy.addonflow.token_command import keys, token
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(no_args_is_help=True, help="The topics of a deployment.")
 app.add_typer(topics_app, name="topics")
+app.add_typer(access_app, name="access")
 app.add_typer(clock_app, name="clock")
 app.command()(keys)
 app.command()(token)

@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from deploy.addonflow import connections
+from services.runtime.connecting import kafka_client
 from services.runtime.errors import AddonflowError
 from services.runtime.settings import Settings
 from services.runtime.subscription import group_of
@@ -57,7 +58,7 @@ async def read_from(settings: Settings, service: str, offsets: Mapping[TopicPart
     if not offsets:
         return
     consumer: Any = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, group_id=group_of(settings, service), enable_auto_commit=False
+        **kafka_client(settings), group_id=group_of(settings, service), enable_auto_commit=False
     )
     await consumer.start()
     try:

@@ -12,6 +12,7 @@ from deploy.addonflow.findings import Finding, fail, ok, warn
 from services.runtime import functions
 from services.runtime.clock import to_milliseconds
 from services.runtime.cluster import everywhere
+from services.runtime.connecting import redis_address, redis_refusal
 from services.runtime.keys import deployment_key
 from services.runtime.redis_check import unsafe_settings
 from services.runtime.settings import Settings
@@ -38,7 +39,10 @@ async def check_redis_and_state(settings: Settings) -> list[Finding]:
                 Store(redis, settings.namespace, service, settings.partitions, 1), settings, service, now
             )
     except (RedisError, OSError, TimeoutError) as error:
-        where = settings.redis_url.rpartition("@")[2].removeprefix("redis://")
+        refusal = redis_refusal(error, settings) if isinstance(error, RedisError) else None
+        if refusal is not None:
+            return [fail("Redis", str(refusal), "ADDONFLOW_REDIS_… or --redis say where it is and who asks")]
+        where = redis_address(settings)
         return [fail("Redis", f"no answer from {where}: {error}", "start it, or set ADDONFLOW_REDIS_URL or --redis")]
     finally:
         await redis.aclose()

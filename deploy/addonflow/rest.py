@@ -24,6 +24,7 @@ from contracts.topics import READERS
 from deploy.addonflow import connections
 from deploy.addonflow.connections import Unreachable
 from services.runtime.clock import from_milliseconds, to_milliseconds
+from services.runtime.connecting import redis_address, redis_refusal
 from services.runtime.errors import AddonflowError, ConfigurationError
 from services.runtime.keys import ShardKeys, deployment_key
 from services.runtime.settings import Settings
@@ -196,8 +197,8 @@ async def reach_redis(settings: Settings) -> AsyncIterator[Redis]:
     try:
         yield redis
     except RedisError as error:
-        where = settings.redis_url.rpartition("@")[2].removeprefix("redis://")
-        raise Unreachable(f"Redis at {where} does not answer: {error}") from error
+        refusal = redis_refusal(error, settings)
+        raise refusal or Unreachable(f"Redis at {redis_address(settings)} does not answer: {error}") from error
     finally:
         await redis.aclose()
 

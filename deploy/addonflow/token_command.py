@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from deploy.addonflow.command import EXIT_CONFIGURATION, EXIT_USAGE
+from deploy.addonflow.passwords import Passwords
 from deploy.addonflow.tokens import DEFAULT_FOLDER, KeyFolder, claims_of
 from services.runtime.errors import ConfigurationError
+from services.runtime.production import load_settings
 from services.runtime.settings import Settings
 
 Folder = Annotated[
@@ -16,14 +18,21 @@ Folder = Annotated[
 
 
 def keys(folder: Folder = DEFAULT_FOLDER) -> None:
-    """Make a development key, its public key set and the secrets of dashboard and promises. What is there is kept."""
+    """Make a password for every user of Kafka and Redis, the secrets of dashboard and promises, and a development key.
+
+    What is there is kept. In production (ADDONFLOW_ENVIRONMENT) there is no development key: who people are is said by
+    your identity provider.
+    """
     try:
-        made = KeyFolder(folder).make()
+        settings = Settings.load()
+        in_production = settings.environment == "production"
+        made = KeyFolder(folder).make(signing=not in_production) + Passwords(folder).make(settings)
     except ConfigurationError as error:
         raise _refused(error, EXIT_CONFIGURATION) from error
     for path in made:
         typer.echo(f"made {path}")
-    typer.echo(f"services check tokens with ADDONFLOW_TOKEN_JWKS={KeyFolder(folder).jwks}")
+    if not in_production:
+        typer.echo(f"services check tokens with ADDONFLOW_TOKEN_JWKS={KeyFolder(folder).jwks}")
     typer.echo(f"billing and entitlements share ADDONFLOW_PROMISE_KEYS={KeyFolder(folder).promise_secret}")
 
 
@@ -39,7 +48,7 @@ def token(
 ) -> None:
     """Print a token that the services of this deployment take: of a member, of staff or of a product."""
     try:
-        settings = Settings.load()
+        settings = load_settings()
         claims = claims_of(account, user, product, settings, staff=staff)
         typer.echo(KeyFolder(folder).sign(claims, settings, hours))
     except ConfigurationError as error:

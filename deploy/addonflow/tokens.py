@@ -26,6 +26,7 @@ from contracts.payload import AccountId, UserId
 from services.runtime.authentication import PRODUCT_SCOPE, STAFF_SCOPE
 from services.runtime.clock import SystemClock
 from services.runtime.errors import ConfigurationError
+from services.runtime.production import DEVELOPMENT_KEY
 from services.runtime.settings import Settings
 
 DEFAULT_FOLDER: Final = Path(".addonflow/keys")
@@ -72,27 +73,35 @@ class KeyFolder:
         """The key set that services check tokens with."""
         return self.folder / "public" / "jwks.json"
 
-    def make(self) -> tuple[Path, ...]:
-        """Make what is missing; return which files are new. ConfigurationError where they cannot be written."""
+    def make(self, *, signing: bool = True) -> tuple[Path, ...]:
+        """Make what is missing; return which files are new. ConfigurationError where they cannot be written.
+
+        `signing`: also the key that tokens are signed with, and its key set.
+        """
         new = []
         try:
             self.private.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.promise_secret.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.jwks.parent.mkdir(parents=True, exist_ok=True)
-            if not self.signing_key.exists():
-                _write(self.signing_key, json.dumps(_new_key()), 0o600)
+            if signing and not self.signing_key.exists():
+                write_file(self.signing_key, json.dumps(_new_key()), 0o600)
                 new.append(self.signing_key)
             for path in (self.dashboard_secret, self.promise_secret):
                 if not path.exists():
-                    _write(path, secrets.token_urlsafe(_SECRET_BYTES), 0o600)
+                    write_file(path, secrets.token_urlsafe(_SECRET_BYTES), 0o600)
                     new.append(path)
-            public = json.dumps({"keys": [_public(self._key())]}, indent=1)
-            if not self.jwks.exists() or self.jwks.read_text("utf-8") != public:
-                _write(self.jwks, public, 0o644)
-                new.append(self.jwks)
+            if signing:
+                new += self._make_key_set()
         except OSError as error:
             raise ConfigurationError(f"keys cannot be written below {self.folder}: {error}") from error
         return tuple(new)
+
+    def _make_key_set(self) -> list[Path]:
+        public = json.dumps({"keys": [_public(self._key())]}, indent=1)
+        if self.jwks.exists() and self.jwks.read_text("utf-8") == public:
+            return []
+        write_file(self.jwks, public, 0o644)
+        return [self.jwks]
 
     def _key(self) -> dict[str, str]:
         try:
@@ -138,7 +147,7 @@ def claims_of(
 
 def _new_key() -> dict[str, Any]:
     private = Ed25519PrivateKey.generate()
-    key_id = f"development-{secrets.token_hex(4)}"
+    key_id = f"{DEVELOPMENT_KEY}{secrets.token_hex(4)}"
     return {**OKPAlgorithm.to_jwk(private, as_dict=True), "kid": key_id, "alg": _ALGORITHM, "use": "sig"}
 
 
@@ -146,7 +155,7 @@ def _public(key: Mapping[str, Any]) -> dict[str, Any]:
     return {name: text for name, text in key.items() if name not in {"d", "key_ops"}}
 
 
-def _write(path: Path, text: str, mode: int) -> None:
+def write_file(path: Path, text: str, mode: int) -> None:
     """Write a file whole, never readable by more than `mode` allows."""
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)

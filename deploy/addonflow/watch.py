@@ -18,12 +18,19 @@ _POLL_MS = 200
 
 
 def choose_topics(words: Sequence[str]) -> list[str]:
-    """Return the registry names of the topics that contain one of the words, all for no word; BadInput for none."""
+    """Return the registry names of the topics that contain one of the words, all for no word; BadInput for none.
+
+    A whole name means that topic alone: who may not read its dead letters can follow it all the same.
+    """
     names = [topic.name for topic in TOPICS] + list(dead_letter_topics())
-    chosen = [name for name in names if not words or any(word in name for word in words)]
+    chosen = [name for name in names if not words or any(_means(word, name, names) for word in words)]
     if not chosen:
         raise BadInput(f"no topic contains {' or '.join(map(repr, words))}: {', '.join(names)}")
     return chosen
+
+
+def _means(word: str, name: str, names: Sequence[str]) -> bool:
+    return word == name if word in names else word in name
 
 
 async def follow(

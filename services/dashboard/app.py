@@ -27,6 +27,7 @@ from services.dashboard.visits import stranger, visit_of
 from services.runtime.errors import TROUBLE, ConfigurationError, Stopping
 from services.runtime.gate import BodyGate
 from services.runtime.problems import Problem
+from services.runtime.production import load_settings
 from services.runtime.server import config_of
 from services.runtime.settings import Settings
 
@@ -174,13 +175,14 @@ async def _serve(desk: Dashboard, settings: Settings) -> int:
 def main() -> int:
     """Run the dashboard from the environment; return the exit code (78 and one line for a misconfiguration)."""
     try:
-        settings = Settings.load()
+        settings = load_settings()
         logging.basicConfig(
             level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
         )
         logging.getLogger("aiokafka").setLevel(logging.WARNING)
         logging.getLogger("httpx").setLevel(logging.WARNING)
         desk_settings = DashboardSettings.load()
+        desk_settings.refuse_in_production(settings)
         return asyncio.run(_run(settings, desk_settings))
     except (ConfigurationError, ValueError) as error:
         print(f"addonflow dashboard: {error}", file=sys.stderr)  # noqa: T201 - one line for people

@@ -47,8 +47,10 @@ class Dashboard:
         self.client = Client(own)
         self.answers = Answers(own.answers_max, own.waiting_max)
         self.changes = Changes(own.streams_max, own.streams_each_max)
-        self.sender = Sender(settings, own.send_seconds)
+        self._of_staff = own.of_staff(settings)
+        self.sender = Sender(settings, self._of_staff, own.send_seconds)
         self.log = Log(settings)
+        self.staff_log = Log(self._of_staff)
         self._patience = Patience(self.health, settings.backoff_ms_max)
         self._reading = Reading(settings, self._heard, facts=self.demo is not None)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -64,8 +66,9 @@ class Dashboard:
 
     async def start(self) -> None:
         """Wait for Kafka, check its topics, and hear what is said; later trouble leaves the pages as they are."""
-        wanted = [topic.name for topic in (*HEARD, ACCOUNTS, COMMANDS, BACKOFFICE)]
+        wanted = [topic.name for topic in (*HEARD, ACCOUNTS, COMMANDS)]
         await self._patience.until_done("reach Kafka", lambda: check_topics(self.settings, wanted))
+        await self._patience.until_done("reach Kafka", lambda: check_topics(self._of_staff, [BACKOFFICE.name]))
         self._spawn(self._reading.run())
         await self._reading.begun.wait()
         self.health.started()

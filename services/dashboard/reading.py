@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from contracts.envelope import Envelope
 from contracts.topics import ACCOUNTS, BILLING, BILLING_RESULTS, EVENTS, NOTIFICATIONS, RESULTS, Topic
 from services.runtime.codec import Unreadable, decode
+from services.runtime.connecting import kafka_client
 from services.runtime.errors import TROUBLE
 from services.runtime.settings import Settings
 
@@ -32,9 +33,7 @@ def partitions_of(settings: Settings, topics: Iterable[Topic], *numbers: int) ->
 
 def make_consumer(settings: Settings) -> AIOKafkaConsumer:
     """Make a consumer that belongs to no group and commits nothing."""
-    return AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
+    return AIOKafkaConsumer(**kafka_client(settings), enable_auto_commit=False, auto_offset_reset="earliest")
 
 
 class Reading:

@@ -9,7 +9,7 @@ import logging
 
 from contracts.envelope import DATA_CONTENT_TYPE, SPEC_VERSION
 from contracts.payload import Payload
-from contracts.topics import topic_of
+from contracts.topics import BACKOFFICE, topic_of
 from services.runtime.clock import SystemClock, to_rfc3339
 from services.runtime.codec import Header, to_json
 from services.runtime.errors import TROUBLE
@@ -25,12 +25,14 @@ class NotSent(Exception):  # noqa: N818 - named for what happened
 
 
 class Sender:
-    """Publishes commands of members and of staff."""
+    """Publishes commands of members, and by `of_staff` those of staff."""
 
-    def __init__(self, settings: Settings, seconds: int) -> None:
-        self._settings = settings.model_copy(update={"kafka_request_timeout_ms": seconds * 1_000})
+    def __init__(self, settings: Settings, of_staff: Settings, seconds: int) -> None:
+        within = {"kafka_request_timeout_ms": seconds * 1_000}
+        self._settings = settings
         self._seconds = seconds
-        self._publisher = Publisher(self._settings)
+        self._members = Publisher(settings.model_copy(update=within))
+        self._staff = Publisher(of_staff.model_copy(update=within))
         self._clock = SystemClock()
 
     async def send(self, command: Payload, command_id: str) -> None:
@@ -38,7 +40,7 @@ class Sender:
         topic = topic_of(type(command))
         try:
             async with asyncio.timeout(self._seconds):
-                await self._publisher.send(
+                await (self._staff if topic is BACKOFFICE else self._members).send(
                     self._settings.namespace + topic.name,
                     shard_of(command.account_id, self._settings.partitions),
                     command.account_id.encode(),
@@ -62,5 +64,6 @@ class Sender:
         return [(name, text.encode()) for name, text in attributes.items()]
 
     async def stop(self) -> None:
-        """Close the connection."""
-        await self._publisher.stop()
+        """Close the connections."""
+        await self._members.stop()
+        await self._staff.stop()

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.runtime.errors import ConfigurationError
+from services.runtime.secret_files import is_sample
+from services.runtime.settings import Settings
 
 SECRET_BYTES_MIN = 32
 Url = Annotated[str, Field(pattern=r"^https?://[^/?#]+(/[^?#]*)?$")]
@@ -35,6 +37,10 @@ class DashboardSettings(BaseSettings):
         Path | None,
         Field(description="Folder of a development key: anybody may be anyone. Never where people really buy."),
     ] = None
+    backoffice_kafka_username: Annotated[
+        str | None, Field(description="The Kafka user of the staff's pages; without, that of the members' pages.")
+    ] = None
+    backoffice_kafka_password_file: Annotated[Path | None, Field(description="File of its password.")] = None
     request_seconds: Annotated[int, Field(ge=1, le=60, description="How long a service may take to answer a page.")] = 5
     send_seconds: Annotated[int, Field(ge=1, le=60, description="How long Kafka may take to take a command.")] = 5
     answer_seconds: Annotated[
@@ -45,6 +51,15 @@ class DashboardSettings(BaseSettings):
     waiting_max: Annotated[int, Field(ge=1, description="Clicks that wait for an answer at the same time.")] = 2_000
     streams_max: Annotated[int, Field(ge=1, description="Pages that are kept up to date at the same time.")] = 2_000
     streams_each_max: Annotated[int, Field(ge=1, description="The same, of one member.")] = 20
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.backoffice_kafka_username is None) != (self.backoffice_kafka_password_file is None):
+            raise ValueError(
+                "ADDONFLOW_DASHBOARD_BACKOFFICE_KAFKA_USERNAME and ADDONFLOW_DASHBOARD_BACKOFFICE_KAFKA_PASSWORD_FILE "
+                "must be set together"
+            )
+        return self
 
     @field_validator("demo_keys", mode="before")
     @classmethod
@@ -82,6 +97,32 @@ class DashboardSettings(BaseSettings):
             )
         return secret
 
+    def of_staff(self, settings: Settings) -> Settings:
+        """Return the settings by which the staff's pages reach Kafka: their topic has another writer."""
+        if self.backoffice_kafka_username is None:
+            return settings
+        said = {
+            "kafka_username": self.backoffice_kafka_username,
+            "kafka_password_file": self.backoffice_kafka_password_file,
+        }
+        return settings.model_copy(update=said)
+
+    def refuse_in_production(self, settings: Settings) -> None:
+        """Raise ConfigurationError for the first setting that production must not have; nothing in development."""
+        if settings.environment != "production":
+            return
+        problem = None
+        if self.demo_keys is not None:
+            problem = f"ADDONFLOW_DASHBOARD_DEMO_KEYS={self.demo_keys} lets anybody be anyone: unset it"
+        elif not self.secure:
+            problem = (
+                f"ADDONFLOW_DASHBOARD_PUBLIC_URL={self.public_url} sends sessions in the clear: set it to https://…"
+            )
+        elif is_sample(self.secret().decode(errors="replace")):
+            problem = f"ADDONFLOW_DASHBOARD_SECRET_FILE={self.secret_file} holds a sample: `addonflow keys` makes one"
+        if problem:
+            raise ConfigurationError(f"ADDONFLOW_ENVIRONMENT=production, but {problem}")
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment; ConfigurationError names the first variable that cannot be used."""
@@ -90,6 +131,8 @@ class DashboardSettings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = "_".join(str(part) for part in first["loc"]).upper()
+            if not name:  # about two of them
+                raise ConfigurationError(str(first["ctx"]["error"])) from error
             if first["type"] == "missing":
                 raise ConfigurationError(
                     f"ADDONFLOW_DASHBOARD_{name} is not set: `addonflow keys` makes what it names"

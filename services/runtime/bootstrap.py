@@ -38,6 +38,7 @@ from services.runtime.kafka import LogEnds, Publisher, check_topics
 from services.runtime.lost_offsets import check_offsets
 from services.runtime.opening import Opening
 from services.runtime.patience import Patience
+from services.runtime.production import load_settings
 from services.runtime.redis_check import check_redis
 from services.runtime.relay import Relay
 from services.runtime.server import Server, config_of
@@ -265,7 +266,7 @@ class Process:
 def main(build: Callable[[Settings], Process]) -> int:
     """Run a service from the environment; return the exit code (78 and one line for a misconfiguration)."""
     try:
-        settings = Settings.load()
+        settings = load_settings()
         logging.basicConfig(
             level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
         )

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from services.runtime.errors import ConfigurationError
 
@@ -30,6 +30,11 @@ async def ensure_loaded(redis: Redis) -> None:
     try:
         if not await is_loaded(redis):
             await redis.function_load(_SOURCE, replace=True)
+    except NoPermissionError as error:
+        raise ConfigurationError(
+            f"this release's functions are not on Redis, and this user may not load them ({error}): "
+            "run `addonflow access create`"
+        ) from error
     except ResponseError as error:
         if "function" in str(error).lower():  # it reached the server's compiler: waiting would not help
             raise ConfigurationError(

@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import for_code
 
 from services.runtime.codec import Header, Outgoing
+from services.runtime.connecting import kafka_client, refuse_if_kafka_refuses
 from services.runtime.errors import ConfigurationError
 from services.runtime.settings import Settings
 
@@ -48,7 +49,7 @@ class Publisher:
         async with self._lock:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._settings.kafka_bootstrap,
+                    **kafka_client(self._settings),
                     acks="all",
                     enable_idempotence=self._settings.kafka_idempotence,
                     max_batch_size=_BATCH_BYTES_MAX,
@@ -164,7 +165,7 @@ class LogEnds:
         async with self._lock:
             if self._consumer is None:
                 consumer = AIOKafkaConsumer(
-                    bootstrap_servers=self._settings.kafka_bootstrap,
+                    **kafka_client(self._settings),
                     request_timeout_ms=self._settings.kafka_request_timeout_ms,
                 )
                 try:
@@ -185,11 +186,11 @@ class LogEnds:
 async def check_topics(settings: Settings, names: Iterable[str]) -> None:
     """Refuse to go on (ConfigurationError) when a topic is missing or has another number of partitions.
 
-    KafkaError when the broker cannot say now. All topics are listed, because a broker may create a topic that is named.
+    Also when a broker will not let this process in. KafkaError when the broker cannot say now. All topics are listed,
+    because a broker may create a topic that is named.
     """
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=settings.kafka_request_timeout_ms
-    )
+    await refuse_if_kafka_refuses(settings)
+    admin = AIOKafkaAdminClient(**kafka_client(settings), request_timeout_ms=settings.kafka_request_timeout_ms)
     try:
         await admin.start()
         listed = {topic["topic"]: topic for topic in await admin.describe_topics()}
@@ -198,7 +199,7 @@ async def check_topics(settings: Settings, names: Iterable[str]) -> None:
     for name in (settings.namespace + name for name in names):
         topic = listed.get(name)
         if topic is None:
-            raise ConfigurationError(f"topic {name} is missing: run `addonflow topics create`")
+            raise ConfigurationError(f"topic {name} is missing{_or_hidden(settings)}: run `addonflow topics create`")
         if topic["error_code"]:
             raise for_code(topic["error_code"])(name)
         if len(topic["partitions"]) != settings.partitions:
@@ -207,3 +208,10 @@ async def check_topics(settings: Settings, names: Iterable[str]) -> None:
                 f"ADDONFLOW_PARTITIONS={settings.partitions}: set it to the topic's number, "
                 "which is fixed for a deployment's life"
             )
+
+
+def _or_hidden(settings: Settings) -> str:
+    """Say why a topic may seem to be missing: brokers do not show what a user may neither read nor write."""
+    if not settings.kafka_username:
+        return ""
+    return f", or user {settings.kafka_username} may not use it (then `addonflow access create`)"

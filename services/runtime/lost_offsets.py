@@ -21,6 +21,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from contracts.topics import Kind, Topic
 from services.runtime.clock import to_milliseconds
+from services.runtime.connecting import kafka_client
 from services.runtime.errors import ConfigurationError
 from services.runtime.settings import Settings
 from services.runtime.store import Store
@@ -50,9 +51,7 @@ async def check_offsets(settings: Settings, service: str, topics: Iterable[Topic
 
 async def _without_offsets(settings: Settings, service: str, names: Sequence[str]) -> list[int]:
     partitions = [TopicPartition(name, shard) for name in names for shard in range(settings.partitions)]
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=settings.kafka_request_timeout_ms
-    )
+    admin = AIOKafkaAdminClient(**kafka_client(settings), request_timeout_ms=settings.kafka_request_timeout_ms)
     try:
         await admin.start()
         marks = await admin.list_consumer_group_offsets(group_of(settings, service), partitions=partitions)
@@ -68,7 +67,7 @@ async def _with_older_records(
     """Return the shards with a record in these topics written before an instant."""
     partitions = [TopicPartition(name, shard) for name in names for shard in shards]
     async with AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=settings.kafka_request_timeout_ms
+        **kafka_client(settings), request_timeout_ms=settings.kafka_request_timeout_ms
     ) as consumer:
         begins = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)

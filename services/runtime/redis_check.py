@@ -3,9 +3,10 @@
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from services.runtime.cluster import ClusterClient, everywhere
+from services.runtime.connecting import redis_refusal
 from services.runtime.errors import ConfigurationError
 from services.runtime.keys import deployment_key
 from services.runtime.settings import Settings
@@ -48,8 +49,19 @@ def switching_field(service: str) -> str:
 async def check_redis(redis: Redis, settings: Settings, service: str = "") -> None:
     """Raise ConfigurationError for an unsafe server (unless allowed) or another number of partitions than before.
 
-    Also where the state of `service` is neither what it was nor what a rebuild was about to make of it.
+    Also when it refuses this process, and where the state of `service` is neither what it was nor what a rebuild was
+    about to make of it.
     """
+    try:
+        await _check(redis, settings, service)
+    except RedisError as error:
+        refusal = redis_refusal(error, settings)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+async def _check(redis: Redis, settings: Settings, service: str) -> None:
     problems = await unsafe_settings(redis)
     if problems and not settings.redis_unsafe_allowed:
         raise ConfigurationError(

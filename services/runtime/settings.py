@@ -7,12 +7,21 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.catalog import DEFAULT_CATALOG
 from services.runtime.errors import ConfigurationError
 
+_TOGETHER = (
+    ("kafka_username", "kafka_password_file"),
+    ("kafka_password_file", "kafka_username"),
+    ("kafka_certificate_file", "kafka_key_file"),
+    ("kafka_key_file", "kafka_certificate_file"),
+    ("redis_username", "redis_password_file"),
+    ("redis_certificate_file", "redis_key_file"),
+    ("redis_key_file", "redis_certificate_file"),
+)
 Milliseconds = Annotated[int, Field(ge=1)]
 
 
@@ -21,6 +30,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ADDONFLOW_", extra="ignore", frozen=True)
 
+    environment: Annotated[
+        Literal["development", "production"],
+        Field(description="In production nothing starts that is open, unencrypted, a sample or made for development."),
+    ] = "development"
     namespace: Annotated[
         str,
         Field(pattern=r"^[a-z0-9.-]{0,32}$", description="Prefix of every topic, group and key; for shared clusters."),
@@ -28,6 +41,22 @@ class Settings(BaseSettings):
     kafka_bootstrap: Annotated[str, Field(description="host:port of Kafka brokers, comma separated.")] = (
         "127.0.0.1:9092"
     )
+    kafka_security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+        Field(description="How brokers are spoken to: with a user and password (SASL), over TLS (SSL), both or none."),
+    ] = "PLAINTEXT"
+    kafka_sasl_mechanism: Annotated[
+        Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"], Field(description="How the password is proven.")
+    ] = "SCRAM-SHA-512"
+    kafka_username: Annotated[str | None, Field(description="The user of this process on Kafka, for SASL.")] = None
+    kafka_password_file: Annotated[Path | None, Field(description="File of its password, and of nothing else.")] = None
+    kafka_ca_file: Annotated[
+        Path | None, Field(description="Authorities (PEM) that sign the brokers' certificates; else the machine's own.")
+    ] = None
+    kafka_certificate_file: Annotated[
+        Path | None, Field(description="This process's own certificate (PEM), where brokers ask for one.")
+    ] = None
+    kafka_key_file: Annotated[Path | None, Field(description="The key of that certificate (PEM).")] = None
     kafka_idempotence: Annotated[
         bool, Field(description="Idempotent producer; off only for a broker that has none (the embedded one).")
     ] = True
@@ -49,10 +78,21 @@ class Settings(BaseSettings):
     partitions: Annotated[
         int, Field(ge=1, le=4_096, description="Partitions of every topic = shards; fixed for a deployment's life.")
     ] = 12
-    redis_url: Annotated[str, Field(description="Redis 7+ or Valkey.")] = "redis://127.0.0.1:6379/0"
     redis_cluster: Annotated[
         bool, Field(description="The server of the URL is a node of a cluster; the client finds the others through it.")
     ] = False
+    redis_url: Annotated[str, Field(repr=False, description="Redis 7+ or Valkey; rediss:// is over TLS.")] = (
+        "redis://127.0.0.1:6379/0"
+    )
+    redis_username: Annotated[str | None, Field(description="The user of this process on Redis.")] = None
+    redis_password_file: Annotated[Path | None, Field(description="File of its password, and of nothing else.")] = None
+    redis_ca_file: Annotated[
+        Path | None, Field(description="Authorities (PEM) that sign Redis's certificate; else the machine's own.")
+    ] = None
+    redis_certificate_file: Annotated[
+        Path | None, Field(description="This process's own certificate (PEM), where Redis asks for one.")
+    ] = None
+    redis_key_file: Annotated[Path | None, Field(description="The key of that certificate (PEM).")] = None
     redis_timeout_seconds: Annotated[int, Field(ge=1, description="How long one Redis call may take.")] = 10
     redis_unsafe_allowed: Annotated[
         bool, Field(description="Start although Redis may lose acknowledged writes (no AOF, no fsync, evicting).")
@@ -148,6 +188,29 @@ class Settings(BaseSettings):
             raise ValueError("must start with redis://, rediss:// or unix://")
         return url
 
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """Refuse what names one half of a pair."""
+        for one, other in _TOGETHER:
+            if getattr(self, one) and not getattr(self, other):
+                raise ValueError(f"ADDONFLOW_{other.upper()} must be set beside ADDONFLOW_{one.upper()}")
+        if self.kafka_sasl and not self.kafka_username:
+            raise ValueError(
+                f"ADDONFLOW_KAFKA_USERNAME must be set for ADDONFLOW_KAFKA_SECURITY_PROTOCOL="
+                f"{self.kafka_security_protocol}"
+            )
+        return self
+
+    @property
+    def kafka_sasl(self) -> bool:
+        """Whether brokers are told a user and a password."""
+        return self.kafka_security_protocol.startswith("SASL")
+
+    @property
+    def kafka_tls(self) -> bool:
+        """Whether brokers are spoken to over TLS."""
+        return self.kafka_security_protocol.endswith("SSL")
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment; ConfigurationError names the first variable that cannot be used."""
@@ -156,5 +219,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = "_".join(str(part) for part in first["loc"]).upper()
+            if not name:  # about two of them
+                raise ConfigurationError(str(first["ctx"]["error"])) from error
             shown = re.sub(r"//[^@]*@", "//***@", repr(first["input"]))  # a URL may hold a password
             raise ConfigurationError(f"ADDONFLOW_{name}={shown}: {first['msg']}") from error

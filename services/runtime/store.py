@@ -16,6 +16,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 
 from services.runtime import functions
 from services.runtime.cluster import ClusterClient
+from services.runtime.connecting import redis_client
 from services.runtime.gathering import Gathering
 from services.runtime.keys import ShardKeys
 from services.runtime.recent import Recent
@@ -222,12 +223,14 @@ def connect_redis(settings: Settings) -> Redis:
     if settings.redis_cluster:
         return ClusterClient.from_url(  # type: ignore[return-value]  # does all that is asked of a Redis here
             settings.redis_url,
+            **redis_client(settings),
             max_connections=_CLUSTER_CONNECTIONS_MAX,
             socket_timeout=settings.redis_timeout_seconds,
             socket_connect_timeout=settings.redis_timeout_seconds,
         )
     pool = BlockingConnectionPool.from_url(
         settings.redis_url,
+        **redis_client(settings),
         max_connections=_REDIS_CONNECTIONS_MAX,
         timeout=settings.redis_timeout_seconds,
         socket_timeout=settings.redis_timeout_seconds,

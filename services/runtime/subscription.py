@@ -4,9 +4,10 @@ FastStream's defaults acknowledge before handling and answer to `reply_to`; ever
 is needed for a promise, and `tests/runtime/test_subscription.py` checks it on every service's subscriber.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -16,7 +17,8 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
 
-from contracts.topics import Topic
+from contracts.topics import Topic, group_name
+from services.runtime.connecting import kafka_client
 from services.runtime.consumer import GuardedConsumer
 from services.runtime.handling import Handling
 from services.runtime.pipeline import Offsets, Pipeline
@@ -44,18 +46,22 @@ Turn = Callable[[Any], Awaitable[None]]
 
 def group_of(settings: Settings, service: str) -> str:
     """Name a service's consumer group."""
-    return f"{settings.namespace}addonflow.{service}"
+    return group_name(settings.namespace, service)
 
 
 class _Broker(KafkaBroker):
-    """FastStream's broker, whose subscribers read through a `GuardedConsumer` that takes this `turn`."""
+    """FastStream's broker, whose subscribers read through a `GuardedConsumer` that takes this `turn`.
+
+    `client` is what each is given to reach the brokers.
+    """
 
     turn: Turn | None = None
+    client: Mapping[str, Any] = MappingProxyType({})
 
     async def _connect(self) -> Callable[..., AIOKafkaConsumer]:
         await super()._connect()
         config = self.config.broker_config
-        config.builder = partial(GuardedConsumer, turn=self.turn, **config.builder.keywords)  # type: ignore[attr-defined]
+        config.builder = partial(GuardedConsumer, turn=self.turn, **(config.builder.keywords | self.client))  # type: ignore[attr-defined]
         return config.builder
 
 
@@ -71,6 +77,7 @@ def make_broker(settings: Settings, turn: Turn | None = None) -> KafkaBroker:
         request_timeout_ms=settings.kafka_request_timeout_ms,
     )
     broker.turn = turn
+    broker.client = kafka_client(settings)
     return broker
 
 

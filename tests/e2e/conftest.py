@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.e2e.observe import Deployment
+from tests.secured import SecuredKafka
 
 
 def unique(name: str) -> str:
@@ -37,3 +38,10 @@ def new_deployment(bare_deployment: Callable[[str], Deployment]) -> Callable[[st
         return deployment
 
     return make
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """Give a Kafka on which every party has its user and its rights."""
+    with SecuredKafka(tmp_path_factory.mktemp("secured"), unique("secured")) as kafka:
+        yield kafka

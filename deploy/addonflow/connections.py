@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from services.runtime.connecting import kafka_client, refuse_if_kafka_refuses
 from services.runtime.errors import AddonflowError, ConfigurationError
+from services.runtime.kafka import or_hidden
 from services.runtime.settings import Settings
 
 RETRY_SECONDS: Final = 0.2
@@ -110,13 +111,19 @@ async def partition_counts(client: AIOKafkaAdminClient) -> dict[str, int]:
     return {topic["topic"]: len(topic["partitions"]) for topic in await client.describe_topics()}
 
 
-async def partitions_of(client: AIOKafkaAdminClient, names: Iterable[str]) -> list[TopicPartition]:
-    """Return all partitions of these topics; ConfigurationError names the first that does not exist."""
+async def partitions_of(
+    client: AIOKafkaAdminClient, names: Iterable[str], settings: Settings | None = None
+) -> list[TopicPartition]:
+    """Return all partitions of these topics; ConfigurationError names the first that does not exist.
+
+    `settings`: of whom to say that it may be hidden from them.
+    """
     counts = await partition_counts(client)
     wanted = list(names)
     for name in wanted:
         if name not in counts:
-            raise ConfigurationError(f"topic {name} is missing: run `addonflow topics create`")
+            why = or_hidden(settings) if settings is not None else ""
+            raise ConfigurationError(f"topic {name} is missing{why}: run `addonflow topics create`")
     return [TopicPartition(name, partition) for name in wanted for partition in range(counts[name])]
 
 

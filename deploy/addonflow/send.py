@@ -49,7 +49,7 @@ async def send(
         answered_on = (RESULTS, BILLING_RESULTS) if wait_seconds is not None else ()
         results = [settings.namespace + topic.name for topic in answered_on]
         targets = sorted({settings.namespace + message.topic.name for message in messages})
-        partitions = await connections.partitions_of(admin, [*targets, *results])
+        partitions = await connections.partitions_of(admin, [*targets, *results], settings)
         answers = None
         if wait_seconds is not None:
             answers = await stack.enter_async_context(connections.consumer(settings, connect_seconds))

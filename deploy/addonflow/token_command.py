@@ -9,7 +9,6 @@ from deploy.addonflow.command import EXIT_CONFIGURATION, EXIT_USAGE
 from deploy.addonflow.passwords import Passwords
 from deploy.addonflow.tokens import DEFAULT_FOLDER, KeyFolder, claims_of
 from services.runtime.errors import ConfigurationError
-from services.runtime.production import load_settings
 from services.runtime.settings import Settings
 
 Folder = Annotated[
@@ -48,7 +47,7 @@ def token(
 ) -> None:
     """Print a token that the services of this deployment take: of a member, of staff or of a product."""
     try:
-        settings = load_settings()
+        settings = Settings.load()
         claims = claims_of(account, user, product, settings, staff=staff)
         typer.echo(KeyFolder(folder).sign(claims, settings, hours))
     except ConfigurationError as error:

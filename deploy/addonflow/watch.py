@@ -47,7 +47,7 @@ async def follow(
     `topics` are registry names. Ends after `idle_seconds` without a record (of that account), else never.
     """
     async with connections.admin(settings, connect_seconds) as admin:
-        partitions = await connections.partitions_of(admin, [settings.namespace + name for name in topics])
+        partitions = await connections.partitions_of(admin, [settings.namespace + name for name in topics], settings)
     async with connections.consumer(settings, connect_seconds) as consumer:
         consumer.assign(partitions)
         ends = {} if from_start else await consumer.end_offsets(partitions)

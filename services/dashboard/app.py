@@ -175,7 +175,7 @@ async def _serve(desk: Dashboard, settings: Settings) -> int:
 def main() -> int:
     """Run the dashboard from the environment; return the exit code (78 and one line for a misconfiguration)."""
     try:
-        settings = load_settings()
+        settings = load_settings(redis=False)
         logging.basicConfig(
             level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
         )

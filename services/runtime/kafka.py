@@ -199,7 +199,7 @@ async def check_topics(settings: Settings, names: Iterable[str]) -> None:
     for name in (settings.namespace + name for name in names):
         topic = listed.get(name)
         if topic is None:
-            raise ConfigurationError(f"topic {name} is missing{_or_hidden(settings)}: run `addonflow topics create`")
+            raise ConfigurationError(f"topic {name} is missing{or_hidden(settings)}: run `addonflow topics create`")
         if topic["error_code"]:
             raise for_code(topic["error_code"])(name)
         if len(topic["partitions"]) != settings.partitions:
@@ -210,7 +210,7 @@ async def check_topics(settings: Settings, names: Iterable[str]) -> None:
             )
 
 
-def _or_hidden(settings: Settings) -> str:
+def or_hidden(settings: Settings) -> str:
     """Say why a topic may seem to be missing: brokers do not show what a user may neither read nor write."""
     if not settings.kafka_username:
         return ""

@@ -21,18 +21,22 @@ DEVELOPMENT_KEY = "development-"
 """How the ids of the keys begin that `addonflow keys` makes."""
 
 
-def load_settings() -> Settings:
-    """Read the environment; ConfigurationError names the first variable that cannot be used, or not in production."""
+def load_settings(*, redis: bool = True) -> Settings:
+    """Read the environment; ConfigurationError names the first variable that cannot be used, or not in production.
+
+    `redis`: whether this process has one.
+    """
     settings = Settings.load()
-    refuse_in_production(settings)
+    refuse_in_production(settings, redis=redis)
     return settings
 
 
-def refuse_in_production(settings: Settings) -> None:
+def refuse_in_production(settings: Settings, *, redis: bool = True) -> None:
     """Raise ConfigurationError for the first setting that production must not have; nothing in development."""
     if settings.environment != "production":
         return
-    for problem in (*_rehearsal(settings), *_kafka(settings), *_redis(settings), *_secrets(settings)):
+    of_redis = _redis(settings) if redis else ()
+    for problem in (*_rehearsal(settings), *_kafka(settings), *of_redis, *_secrets(settings)):
         raise ConfigurationError(f"ADDONFLOW_ENVIRONMENT=production, but {problem}")
 
 

@@ -40,6 +40,14 @@ def test_production_takes_users_passwords_and_tls(tmp_path: Path) -> None:
     refuse_in_production(production(tmp_path))
 
 
+def test_the_dashboard_has_no_redis(tmp_path: Path) -> None:
+    """A process without Redis starts without a word about Redis."""
+    without = production(
+        tmp_path, redis_url="redis://redis.example.com/0", redis_username=None, redis_password_file=None
+    )
+    refuse_in_production(without, redis=False)
+
+
 def test_a_private_network_needs_no_tls(tmp_path: Path) -> None:
     """Servers on this machine, or beside it under a name without a dot, may be spoken to without encryption."""
     for host in ("127.0.0.1", "[::1]", "kafka", "localhost"):

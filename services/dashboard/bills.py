@@ -63,7 +63,7 @@ def not_an_owner(shown: object) -> bool:
 
 def equation_of(line: ShownLine, visit: Visit) -> str:
     """Return how a line came to its amount, in the reader's own figures."""
-    formats = visit.formats
-    seats, share = line.quantity.total, line.share
+    formats, share = visit.formats, line.share
+    seats = f" × {formats.number(line.quantity.total)}" if line.has_seats else ""
     part = "" if share.numerator == share.denominator else f" × {share.numerator}/{share.denominator}"
-    return f"{formats.money(line.unit_price)} × {formats.number(seats)}{part} = {formats.money(line.amount)}"
+    return f"{formats.money(line.unit_price)}{seats}{part} = {formats.money(line.amount)}"

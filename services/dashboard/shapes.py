@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from contracts.accounts import Licenses
-from contracts.invoices import BilledDays, InvoiceLine, Period, Share
+from contracts.invoices import BASE_PLAN, BilledDays, InvoiceLine, Period, Share
 from contracts.money import Money
 from contracts.payload import Value
 
@@ -154,6 +154,11 @@ class ShownLine(InvoiceLine):
     """A charge with its derivation in words."""
 
     derivation: str | None = None
+
+    @property
+    def has_seats(self) -> bool:
+        """Whether its quantity counts seats: what is given back and the base plan have none."""
+        return self.credits is None and self.subscription_id != BASE_PLAN
 
 
 class ShownInvoice(InvoiceHead):

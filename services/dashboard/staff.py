@@ -36,7 +36,7 @@ async def account(visit: Visit) -> Response:
     account_id = visit.query("id")
     try:
         names = {each: add_on.name for each, add_on in visit.desk.catalog.add_ons.items()}
-        standing = standing_of(await visit.desk.staff_log.of(account_id), names)
+        standing = standing_of(await visit.desk.staff_log.of(account_id), names, visit.desk.clock.now())
     except LogAway:
         text = "The log cannot be read right now: nothing is lost, try again in a moment."
         return visit.message(HTTPStatus.SERVICE_UNAVAILABLE, "Try again in a moment", text)

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from contracts.accounts import AccountUpdated, MemberUpdated
 from contracts.events import (
     AddOnGranted,
     AddOnPurchased,
+    FeatureDeclined,
     FeatureRequested,
     QuoteDeclined,
     QuoteExpired,
@@ -19,7 +20,7 @@ from contracts.events import (
     TrialExtended,
     TrialStarted,
 )
-from contracts.payload import Payload
+from contracts.payload import Payload, zone_of
 from services.dashboard.history import Happened, happened
 from services.dashboard.log import Entry
 
@@ -45,7 +46,14 @@ class HeldAddOn:
     quote: QuoteRequested | None = None
     trial_ends_at: datetime | None = None
     granted_until: date | None = None
-    requests: int = 0
+    requested_by: set[str] = field(default_factory=set)
+
+    def end(self, today: date) -> None:
+        """Let go of what is over on the account's local date: nothing is said in the log on that day."""
+        if self.subscription is not None and _is_over(self.subscription.ends_on, today):
+            self.subscription = None
+        if _is_over(self.granted_until, today):
+            self.granted_until = None
 
 
 @dataclass(slots=True)
@@ -62,8 +70,12 @@ class Standing:
         return self.add_ons.setdefault(add_on, HeldAddOn())
 
 
-def standing_of(entries: Sequence[Entry], add_on_names: Mapping[str, str]) -> Standing:
-    """Fold an account's log; the history is newest first, and bounded, with the names of people and of add-ons."""
+def _is_over(first_day_without: date | None, today: date) -> bool:
+    return first_day_without is not None and first_day_without <= today
+
+
+def standing_of(entries: Sequence[Entry], add_on_names: Mapping[str, str], now: datetime) -> Standing:
+    """Fold an account's log as of `now`; its history is newest first, bounded, with names of people and add-ons."""
     standing = Standing()
     for entry in entries:
         data = entry.envelope.data
@@ -72,6 +84,9 @@ def standing_of(entries: Sequence[Entry], add_on_names: Mapping[str, str]) -> St
         _fold(standing, data)
         standing.history.append(happened(entry.written_at, data, standing.members, add_on_names))
     standing.history = standing.history[: -HISTORY_MAX - 1 : -1]
+    zone = zone_of(standing.account.timezone) if standing.account is not None else None
+    for held in standing.add_ons.values():
+        held.end(now.astimezone(zone or UTC).date())
     return standing
 
 
@@ -90,7 +105,9 @@ def _fold(standing: Standing, said: Payload) -> None:
         case AddOnGranted():
             standing.held(said.add_on).granted_until = said.until
         case FeatureRequested():
-            standing.held(said.add_on).requests += 1
+            standing.held(said.add_on).requested_by.add(said.requested_by.user_id)
+        case FeatureDeclined():
+            standing.held(said.add_on).requested_by.clear()
         case AddOnPurchased() | SubscriptionModified() | SubscriptionCanceled():
             _sell(standing.held(said.add_on), said)
 
@@ -109,7 +126,7 @@ def _sell(held: HeldAddOn, said: AddOnPurchased | SubscriptionModified | Subscri
     if isinstance(said, AddOnPurchased):
         held.subscription = Subscription(said.subscription_id, said.terms, said.origin, said.effective_date)
         held.quote = None
-        held.requests = 0
+        held.requested_by.clear()
     else:
         _change(held.subscription, said)
 

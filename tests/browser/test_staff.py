@@ -11,15 +11,20 @@ from tests.browser.site import Site
 def quoted(site: Site) -> str:
     """State an account whose Owner has requested a quote."""
     account = site.account(sales_managed=True)
+    ask_for_a_quote(site, account)
+    return account
+
+
+def ask_for_a_quote(site: Site, account: str) -> None:
+    """Request a quote as the account's Owner."""
     page = site.enter(account, "olivia", "/quote/analytics_plus")
     page.get_by_label("What should your account manager know?").fill("For January")
     page.get_by_role("button", name="Request the quote").click()
     expect(page.get_by_role("heading", name="Your request for a quote is on its way")).to_be_visible()
-    return account
 
 
 def test_staff_activate_modify_and_cancel(site: Site) -> None:
-    """Staff find an account, activate its quote at the agreed price, change the seats, cancel, and see the history."""
+    """Staff activate a quote at the agreed price, change the seats, cancel, see it all, and activate the next quote."""
     account = quoted(site)
     page = site.staff()
     page.get_by_label("Account id").fill(account)
@@ -59,6 +64,15 @@ def test_staff_activate_modify_and_cancel(site: Site) -> None:
     history = page.locator(".history")
     for what in ("Quote requested", "Purchased", "Subscription changed", "Subscription canceled", "Invoice issued"):
         expect(history.get_by_text(what).first).to_be_visible()
+
+    ask_for_a_quote(site, account)
+    page.reload()
+    page.get_by_role("link", name="Activate the quote").click()
+    page.get_by_label("Price of a seat and cycle").fill("12.50")
+    page.get_by_label("Why").fill("came back")
+    page.get_by_role("button", name="Activate").click()
+    expect(page.get_by_role("heading", name="Done")).to_be_visible()
+    assert len(site.log(account, AddOnPurchased)) == 2
 
 
 def test_staff_decline_a_quote_once(site: Site) -> None:

@@ -7,7 +7,10 @@ from contracts.backoffice import CancelSubscription, Staff
 from contracts.commands import StartTrial
 from contracts.envelope import Envelope
 from contracts.events import (
+    AddOnGranted,
     AddOnPurchased,
+    FeatureDeclined,
+    FeatureRequested,
     Person,
     QuoteRequested,
     SubscriptionCanceled,
@@ -50,6 +53,23 @@ BOUGHT = AddOnPurchased(
 )
 
 
+CANCELED = SubscriptionCanceled(
+    **ABOUT, subscription_id="s", canceled_at=NOW, effective_date=date(2026, 10, 20), cause="back_office"
+)
+ACCOUNT = AccountUpdated(
+    account_id="acme",
+    revision=2,
+    name="Acme",
+    status="active",
+    currency="USD",
+    timezone="UTC",
+    sales_managed=False,
+    payment_method_on_file=True,
+    licenses=Licenses(standard=5),
+    billing=Billing(frequency=BillingFrequency.MONTHLY, cycle_anchor=date(2026, 9, 20)),
+)
+
+
 def log(*said: Payload) -> list[Entry]:
     """Return messages as the log has them, a minute apart."""
     return [
@@ -64,7 +84,7 @@ def log(*said: Payload) -> list[Entry]:
 
 def test_a_purchase_closes_the_quote() -> None:
     """A quote is open until it is sold; what was changed since is what the subscription is."""
-    assert standing_of(log(QUOTE), {}).held("a").quote == QUOTE
+    assert standing_of(log(QUOTE), {}, NOW).held("a").quote == QUOTE
     modified = SubscriptionModified(
         **ABOUT,
         subscription_id="s",
@@ -76,7 +96,7 @@ def test_a_purchase_closes_the_quote() -> None:
         cause="back_office",
         by=MARA,
     )
-    held = standing_of(log(QUOTE, BOUGHT, modified), {}).held("a")
+    held = standing_of(log(QUOTE, BOUGHT, modified), {}, NOW).held("a")
     assert held.quote is None
     assert held.subscription is not None
     assert (held.subscription.terms.licenses.standard, held.subscription.ends_on) == (9, None)
@@ -84,40 +104,47 @@ def test_a_purchase_closes_the_quote() -> None:
 
 def test_a_canceled_subscription_has_an_end() -> None:
     """What is canceled ends on its day; a message of another subscription changes nothing."""
-    canceled = SubscriptionCanceled(
-        **ABOUT, subscription_id="s", canceled_at=NOW, effective_date=date(2026, 10, 20), cause="back_office"
-    )
-    other = canceled.model_copy(update={"subscription_id": "older", "effective_date": date(2026, 1, 1)})
-    held = standing_of(log(BOUGHT, canceled, other), {}).held("a")
+    other = CANCELED.model_copy(update={"subscription_id": "older", "effective_date": date(2026, 1, 1)})
+    held = standing_of(log(BOUGHT, CANCELED, other), {}, NOW).held("a")
     assert held.subscription is not None
     assert held.subscription.ends_on == date(2026, 10, 20)
+
+
+def test_what_is_over_is_not_held_and_a_later_quote_is() -> None:
+    """On the first local day without it a subscription is none, nor is a gift; a quote asked for since is open."""
+    granted = AddOnGranted(**ABOUT, until=date(2026, 10, 20), granted_at=NOW, by=MARA)
+    east = ACCOUNT.model_copy(update={"timezone": "Pacific/Kiritimati"})  # 14 hours ahead
+    said = log(east, BOUGHT, CANCELED, granted, QUOTE)
+    first_moment = datetime(2026, 10, 19, 10, tzinfo=UTC)
+    before = standing_of(said, {}, first_moment - timedelta(seconds=1)).held("a")
+    assert before.subscription is not None
+    assert before.granted_until == date(2026, 10, 20)
+    after = standing_of(said, {}, first_moment).held("a")
+    assert (after.subscription, after.granted_until, after.quote) == (None, None, QUOTE)
+
+
+def test_people_are_counted_who_ask_until_they_are_answered() -> None:
+    """Who asks twice is one, and a decline answers everybody who asked before it."""
+    asked = FeatureRequested(**ABOUT, requested_by=OLIVIA, requested_at=NOW)
+    sam = asked.model_copy(update={"requested_by": Person(user_id="sam", role="admin")})
+    declined = FeatureDeclined(**ABOUT, declined_by=OLIVIA, declined_at=NOW)
+    assert standing_of(log(asked, asked, sam), {}, NOW).held("a").requested_by == {"olivia", "sam"}
+    assert standing_of(log(asked, sam, declined, sam), {}, NOW).held("a").requested_by == {"sam"}
 
 
 def test_a_trial_runs_until_it_ends() -> None:
     """A trial is shown from its start to its end."""
     started = TrialStarted(**ABOUT, started_by=OLIVIA, started_at=NOW, ends_at=NOW + timedelta(days=14))
-    assert standing_of(log(started), {}).held("a").trial_ends_at == NOW + timedelta(days=14)
+    assert standing_of(log(started), {}, NOW).held("a").trial_ends_at == NOW + timedelta(days=14)
     ended = TrialEnded(**ABOUT, ended_at=NOW, reason="expired")
-    assert standing_of(log(started, ended), {}).held("a").trial_ends_at is None
+    assert standing_of(log(started, ended), {}, NOW).held("a").trial_ends_at is None
 
 
 def test_the_newest_revision_of_an_account_counts() -> None:
     """A stale fact that comes late changes nothing."""
-    account = AccountUpdated(
-        account_id="acme",
-        revision=2,
-        name="Acme",
-        status="active",
-        currency="USD",
-        timezone="UTC",
-        sales_managed=False,
-        payment_method_on_file=True,
-        licenses=Licenses(standard=5),
-        billing=Billing(frequency=BillingFrequency.MONTHLY, cycle_anchor=date(2026, 9, 20)),
-    )
-    stale = account.model_copy(update={"revision": 1, "name": "Old"})
-    standing = standing_of(log(account, stale), {})
-    assert standing.account == account
+    stale = ACCOUNT.model_copy(update={"revision": 1, "name": "Old"})
+    standing = standing_of(log(ACCOUNT, stale), {}, NOW)
+    assert standing.account == ACCOUNT
 
 
 def test_the_history_says_who_and_why_newest_first() -> None:
@@ -135,7 +162,7 @@ def test_the_history_says_who_and_why_newest_first() -> None:
         message="Ask an Owner.",
     )
     asked = StartTrial(**ABOUT, user_id="sam")
-    standing = standing_of(log(sam, QUOTE, BOUGHT, ordered, asked, refused), {"a": "Analytics+"})
+    standing = standing_of(log(sam, QUOTE, BOUGHT, ordered, asked, refused), {"a": "Analytics+"}, NOW)
     assert [(each.what, each.who, each.about) for each in standing.history] == [
         ("Refused", "", "Trial asked for by Sam: Ask an Owner."),
         ("Trial asked for", "by Sam", "Analytics+"),
@@ -155,4 +182,4 @@ def test_the_history_has_words_for_every_message() -> None:
 
 def test_the_history_is_bounded() -> None:
     """However long the log, the page shows the newest part."""
-    assert len(standing_of(log(*[QUOTE] * (HISTORY_MAX + 50)), {}).history) == HISTORY_MAX
+    assert len(standing_of(log(*[QUOTE] * (HISTORY_MAX + 50)), {}, NOW).history) == HISTORY_MAX

@@ -1,4 +1,4 @@
-"""How an account comes by an add-on: at today's list price, or by a quote, and the terms it would buy on.
+"""How an account comes by an add-on: at today's list price, or by a quote, on which terms, and whether it has it.
 
 One place for two readers: entitlements decides by it, and billing previews by it, so that what a preview shows is what
 a purchase is decided on. Every account has exactly one of the two ways at any moment. Prices are the catalog's of the
@@ -7,6 +7,7 @@ UTC date: the same moment has the same price for every account on earth.
 
 from datetime import date
 from enum import StrEnum
+from typing import NamedTuple
 
 from contracts.accounts import AccountManager, AccountUpdated, BillingFrequency, Licenses
 from contracts.catalog import AddOn, Catalog, ListPrice
@@ -86,3 +87,26 @@ def terms_of(account: AccountFacts, price: ListPrice) -> Terms:
         timezone=account.timezone,
         cycle_anchor=account.cycle_anchor,
     )
+
+
+class Coverage(NamedTuple):
+    """The local days that subscriptions of one add-on cover, as far as the latest goes.
+
+    `begins_on` is its first billed day and `ends_on` the first without it: where that is not later, it covers no day.
+    `free_from` is the first day that none before it covers; None where there was none.
+    """
+
+    begins_on: date
+    ends_on: date | None = None
+    free_from: date | None = None
+
+    @property
+    def until(self) -> date | None:
+        """The first day that none of them covers; None where no day is covered, or the latest has no end."""
+        if self.ends_on is None or self.ends_on <= self.begins_on:
+            return self.free_from
+        return self.ends_on
+
+    def is_over(self, day: date) -> bool:
+        """Whether none of them covers a day or a later one: the add-on can be bought on it."""
+        return self.ends_on is not None and day >= (self.until or date.min)

@@ -141,7 +141,7 @@ def with_account(account: BillingAccount, fact: AccountUpdated) -> BillingAccoun
 
 def with_purchase(account: BillingAccount, event: AddOnPurchased) -> BillingAccount:
     """Begin a subscription; nothing of it is paid before its invoice."""
-    subscription = ActiveSubscription.of(event)
+    subscription = ActiveSubscription.of(event, account.subscriptions.get(event.add_on))
     if account.base is not None:
         subscription = account.base.settling(subscription, account.subscriptions.values())
     return _with_subscription(account, event.add_on, subscription)

@@ -97,8 +97,10 @@ class Previewing:
         if add_on is None:
             return Rejected(Reason.ADD_ON_UNKNOWN, "There is no such add-on: choose one of those in the Plan tab.")
         day = local_date(now, facts.timezone)
-        if _has(document, add_on_id, day):
-            return Rejected(Reason.ALREADY_PURCHASED, f"Your account already has {add_on.name}: it is ready to use.")
+        has = document.subscriptions.get(add_on_id)
+        if has is not None and not has.coverage.is_over(day):
+            state_of_it = "is ready to use" if has.effective_date <= day else f"begins on {has.effective_date}"
+            return Rejected(Reason.ALREADY_PURCHASED, f"Your account already has {add_on.name}: it {state_of_it}.")
         terms = self._terms(facts, add_on, now)
         if isinstance(terms, Rejected):
             return terms
@@ -163,11 +165,6 @@ class Previewing:
         )
         token = self.keys.sign(promise)
         return None if token is None else ShownPromise(token=token, expires_at=promise.expires_at)
-
-
-def _has(document: BillingAccount, add_on_id: str, day: date) -> bool:
-    subscription = document.subscriptions.get(add_on_id)
-    return subscription is not None and (subscription.ends_on is None or day < subscription.ends_on)
 
 
 def _purchase(account_id: str, user_id: str, add_on_id: str, terms: Terms, day: date, now: datetime) -> AddOnPurchased:

@@ -10,7 +10,7 @@ from contracts.backoffice import Staff
 from contracts.invoices import InvoiceIssued, InvoiceKind, InvoiceLine
 from contracts.money import Money
 from contracts.payload import AccountId, AddOnId, CurrencyCode
-from services.billing.account import RENEWAL, BillingAccount, InvoiceRow, in_words, invoice_row
+from services.billing.account import RENEWAL, BillingAccount, InvoiceRow, in_words, invoice_row, retimed
 from services.billing.charges import Charging
 from services.billing.proration import derivation
 from services.runtime.decision import State
@@ -63,7 +63,10 @@ class UpcomingLine(BaseModel):
 
 
 class UpcomingBill(BaseModel):
-    """What the next renewal charges as things stand; without `date` and lines when nothing is to be renewed."""
+    """What the next renewal charges as things stand; without `date` and lines when nothing is to be renewed.
+
+    A bill that is due and not issued yet is it, so `date` may be past.
+    """
 
     account_id: AccountId
     date: Annotated[_Day | None, Field(description="the first day it is for")] = None
@@ -121,9 +124,10 @@ def _line(line: InvoiceLine, invoice: InvoiceIssued) -> ShownLine:
 def upcoming(document: BillingAccount, charging: Charging) -> UpcomingBill:
     """Show the next bill, by the functions that make it; the account is known.
 
-    Of bills on one midnight in several currencies, or for several days, it is the first.
+    It is the first that is not issued yet, whether its midnight is to come or has passed; of several on one midnight
+    (in several currencies, or for several days) the first.
     """
-    _, document = charging.renewals_until(document, charging.now)
+    document = retimed(document)
     if RENEWAL not in document.timers:
         currency = document.facts.currency if document.facts is not None else ""
         nothing = Money(amount_minor=0, currency=currency)

@@ -14,6 +14,7 @@ from contracts.accounts import Licenses
 from contracts.cycles import local_date, local_midnight
 from contracts.events import AddOnPurchased, SubscriptionModified, Terms
 from contracts.invoices import InvoiceLine
+from contracts.offers import Coverage
 from contracts.payload import Value
 
 PERIODS_KEPT: Final = 24
@@ -56,8 +57,8 @@ class ActiveSubscription(Value):
 
     `agreed` are the terms in force since the first of `periods`, and those announced, by date; their licenses do not
     count: `licenses` are what a renewal charges now, changed on `licenses_from`. `periods` are the last ones paid, at
-    most `PERIODS_KEPT`; `ends_on` is the first day without it. `base_plan_from` is where the account's base plan, if it
-    has none that runs, begins with it.
+    most `PERIODS_KEPT`; `ends_on` is the first day without it. `free_from` is the first day that no earlier one of
+    its add-on covers, `base_plan_from` where the account's base plan, if none runs, begins with it.
     """
 
     subscription_id: str
@@ -68,6 +69,7 @@ class ActiveSubscription(Value):
     paid_until: date
     periods: tuple[PaidPeriod, ...] = ()
     ends_on: date | None = None
+    free_from: date | None = None
     base_plan_from: date | None = None
 
     def terms_on(self, day: date) -> Terms:
@@ -97,9 +99,14 @@ class ActiveSubscription(Value):
         """Return the paid period that a day is in; None where it is not paid, or so long ago that it is not kept."""
         return next((each for each in self.periods if each.first <= day < each.end), None)
 
+    @property
+    def coverage(self) -> Coverage:
+        """The days it and earlier ones of its add-on cover."""
+        return Coverage(self.effective_date, self.ends_on, self.free_from)
+
     @classmethod
-    def of(cls, event: AddOnPurchased) -> Self:
-        """Begin a subscription that nothing is paid of."""
+    def of(cls, event: AddOnPurchased, before: "ActiveSubscription | None" = None) -> Self:
+        """Begin a subscription that nothing is paid of; `before` is the add-on's last one."""
         return cls(
             subscription_id=event.subscription_id,
             effective_date=event.effective_date,
@@ -107,6 +114,7 @@ class ActiveSubscription(Value):
             licenses_from=min(event.effective_date, local_date(event.purchased_at, event.terms.timezone)),
             agreed=(AgreedTerms(first=event.effective_date, terms=event.terms),),
             paid_until=event.effective_date,
+            free_from=None if before is None else before.coverage.until,
         )
 
     def charged_otherwise_from(self, event: SubscriptionModified) -> date | None:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from contracts.catalog import AddOn, Catalog
 from contracts.cycles import cycle_containing, local_date, local_midnight
 from contracts.events import AddOnPurchased, Person, SubscriptionCanceled, SubscriptionModified, Terms
+from contracts.offers import Coverage
 from contracts.payload import Value
 
 
@@ -135,11 +136,14 @@ class Subscription(Value):
         return self.begins_on if lies_ahead else present.next_from
 
     @property
+    def coverage(self) -> Coverage:
+        """The days it and earlier ones cover."""
+        return Coverage(self.begins_on, self.ends_on, self.free_from)
+
+    @property
     def covered_until(self) -> date | None:
         """The first day that neither it nor an earlier one covers; None where no day is covered, or it has no end."""
-        if self.ends_on is None or self.ends_on <= self.begins_on:
-            return self.free_from
-        return self.ends_on
+        return self.coverage.until
 
     def has_begun(self, day: date) -> bool:
         """Whether its first billed day has come on the local date `day`."""
@@ -147,7 +151,7 @@ class Subscription(Value):
 
     def has_ended(self, day: date) -> bool:
         """Whether neither it nor an earlier one covers the local date `day` or a later one."""
-        return self.ends_on is not None and day >= (self.covered_until or date.min)
+        return self.coverage.is_over(day)
 
 
 def _present(terms: Terms, terms_from: date, day: date) -> Present:

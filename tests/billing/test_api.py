@@ -234,6 +234,15 @@ async def test_the_bill_to_come_is_what_the_renewal_charges(service: Opened) -> 
     assert (await as_staff(service, UPCOMING)).json() == shown
 
 
+async def test_a_bill_that_is_due_and_not_issued_yet_is_the_bill_to_come(service: Opened) -> None:
+    """Asked between the midnight of a cycle and the timer, the door shows that cycle's bill and not the one after."""
+    await service.tell(account_fact(2), purchase())
+    before = (await service.get(UPCOMING)).json()
+    service.clock.advance(timedelta(days=20))
+    assert before["date"] == "2026-10-20"
+    assert (await service.get(UPCOMING)).json() == before
+
+
 async def test_nothing_to_come_is_said_as_nothing(service: Opened) -> None:
     """An account without a subscription has no date, no lines and a total of nothing in its currency."""
     shown = (await service.get(UPCOMING)).json()

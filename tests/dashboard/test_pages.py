@@ -1,5 +1,6 @@
 """The pages over HTTP: who is let in, which forms count, and what every answer says to a browser."""
 
+import asyncio
 from html import unescape
 from pathlib import Path
 
@@ -147,7 +148,7 @@ async def test_a_page_that_cannot_be_shown_leaves_the_session(tmp_path: Path, st
 
 async def test_a_page_of_another_session_is_loaded_anew(tmp_path: Path) -> None:
     """An open page that asks for a part of itself is loaded anew where it was another session's, or nobody's now."""
-    async with browsing(desk_of(tmp_path)) as client:
+    async with browsing(desk_of(tmp_path)) as client, asyncio.timeout(20):
         await sign_in(client, token_of(tmp_path, **MEMBER))
         of = (await client.get("/plan")).text.partition("/live?seen=")[2].partition("of=")[2].partition('"')[0]
         part = {"HX-Request": "true"}
@@ -165,7 +166,7 @@ async def test_a_page_of_another_session_is_loaded_anew(tmp_path: Path) -> None:
 async def test_where_streams_are_full_browsers_wait(tmp_path: Path) -> None:
     """A member with too many streams is answered 503, after which browsers wait ever longer."""
     desk = desk_of(tmp_path, streams_each_max=1)
-    async with browsing(desk) as client:
+    async with browsing(desk) as client, asyncio.timeout(10):  # a stream would go on for an hour
         await sign_in(client, token_of(tmp_path, **MEMBER))
         plan = unescape((await client.get("/plan")).text)
         live = "/live?" + plan.partition("/live?")[2].partition('"')[0]

@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from contracts.topics import Kind, Topic
+from services.runtime.connecting import kafka_client
 from services.runtime.kafka import LogEnds
 from services.runtime.patience import Patience
 from services.runtime.settings import Settings
@@ -32,10 +33,7 @@ class Backlog:
 
     def __init__(self, settings: Settings, service: str, topics: Iterable[Topic], log_ends: LogEnds) -> None:
         self._group = group_of(settings, service)
-        self._brokers = {
-            "bootstrap_servers": settings.kafka_bootstrap,
-            "request_timeout_ms": settings.kafka_request_timeout_ms,
-        }
+        self._settings = settings
         names = [settings.namespace + topic.name for topic in topics if topic.kind is Kind.FACTS]
         self._partitions = [TopicPartition(name, shard) for name in names for shard in range(settings.partitions)]
         self._log_ends = log_ends
@@ -49,10 +47,9 @@ class Backlog:
         await patience.until_done("see what its group has heard", lambda: self._wait(ends, patience))
 
     async def _wait(self, ends: Offsets, patience: Patience) -> None:
-        admin = AIOKafkaAdminClient(**self._brokers)
-        consumer = AIOKafkaConsumer(
-            **self._brokers, auto_offset_reset="earliest", max_partition_fetch_bytes=_READ_BYTES
-        )
+        brokers = kafka_client(self._settings) | {"request_timeout_ms": self._settings.kafka_request_timeout_ms}
+        admin = AIOKafkaAdminClient(**brokers)
+        consumer = AIOKafkaConsumer(**brokers, auto_offset_reset="earliest", max_partition_fetch_bytes=_READ_BYTES)
         try:
             await admin.start()
             await consumer.start()

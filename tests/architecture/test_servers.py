@@ -30,6 +30,14 @@ def test_every_http_server_of_ours_is_made_in_one_place() -> None:
     assert made == ["services/runtime/server.py"]
 
 
+def test_every_client_of_kafka_and_redis_is_made_in_one_way() -> None:
+    """Only `connecting.py` says where brokers are and as whom to come in: a client made otherwise is refused there."""
+    made = [str(path) for path in modules("services", "deploy") if "bootstrap_servers" in text(path)]
+    assert made == ["services/runtime/connecting.py"]
+    redis = [str(path) for path in modules("services", "deploy") if re.search(r"\bfrom_url\(", text(path))]
+    assert redis == ["services/runtime/store.py"]
+
+
 @pytest.mark.parametrize("fixture", ["valkey_url", "redis_server_url", "embedded_valkey_url"])
 def test_servers_keep_what_they_acknowledge(fixture: str, request: pytest.FixtureRequest) -> None:
     """Every Redis under test writes each change to disk before it answers, and evicts nothing."""

@@ -19,6 +19,7 @@ from services.runtime.errors import AddonflowError
 from services.runtime.keys import shard_of
 from services.runtime.settings import Settings
 from services.runtime.store import Store, Wanted
+from services.runtime.stored import read
 
 _SERVICE: Final = BILLING.writer
 _DIGITS_MAX: Final = 18
@@ -58,7 +59,7 @@ async def _in_state(settings: Settings, shard: int, account_id: str, count: int)
         store = Store(redis, settings.namespace, _SERVICE, settings.partitions, 1)
         [loaded] = await store.load(shard, [Wanted(account_id, (), (invoice_row(count),))])
     [row] = loaded.rows
-    return InvoiceRow.model_validate_json(row).invoice if row else None
+    return read(InvoiceRow, row).invoice if row else None
 
 
 async def _in_log(settings: Settings, shard: int, account_id: str, count: int) -> InvoiceIssued | None:

@@ -15,6 +15,7 @@ from services.runtime.decision import Decider
 from services.runtime.keys import ShardKeys
 from services.runtime.rebuilt import Rebuilt
 from services.runtime.sequences import Sequences
+from services.runtime.stored import NewerSchema, read
 from services.runtime.telling import Difference
 
 _SCANNED: Final = 1_000
@@ -66,15 +67,23 @@ class LiveShard:
             return ["it is stored, and not in the log" if stored else "it is in the log, and not stored"]
         if not stored:
             return []
+        try:
+            said = self._compare_state(account, stored)
+        except NewerSchema as error:
+            return [str(error)]
+        sequences = Sequences.load(stored.get("sequences"))
+        if sequences != account.sequences:
+            said.append(f"sequences are {_counted(sequences)}, the log says {_counted(account.sequences)}")
+        return said
+
+    def _compare_state(self, account: Rebuilt[Any], stored: dict[str, bytes]) -> list[str]:
         said = []
         text = stored.get("document")
-        document = self._decider.document.model_validate_json(text) if text else self._decider.initial()
+        document = read(self._decider.document, text) if text else self._decider.initial()
         if document != account.document:
             said.append(f"the document differs in {', '.join(_differing(document, account.document))}")
         rows = {
-            name.removeprefix(_ROW): self._decider.row_types[
-                name.removeprefix(_ROW).partition(":")[0]
-            ].model_validate_json(text)
+            name.removeprefix(_ROW): read(self._decider.row_types[name.removeprefix(_ROW).partition(":")[0]], text)
             for name, text in stored.items()
             if name.startswith(_ROW)
         }
@@ -82,9 +91,6 @@ class LiveShard:
         names = sorted(name for name in rows.keys() | told.keys() if rows.get(name) != told.get(name))
         if names:
             said.append(f"{len(names)} rows differ, first {names[0]}")
-        sequences = Sequences.load(stored.get("sequences"))
-        if sequences != account.sequences:
-            said.append(f"sequences are {_counted(sequences)}, the log says {_counted(account.sequences)}")
         return said
 
     async def strangers(self, known: Container[str]) -> list[Difference]:

@@ -144,9 +144,6 @@ class Process:
             await self._patience.until_done("see where its group has read to", self._check_offsets)
             await self._patience.until_done("join the group", self.broker.start)
             await asyncio.gather(self._hear(), self._watch_progress(), self._follow_clock())
-        except ConfigurationError as error:
-            print(f"addonflow {self.service}: {error}", file=sys.stderr, flush=True)  # noqa: T201 - one line for people
-            self._exit(EXIT_CONFIGURATION)
         except Stopping:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the process must not go on half started
@@ -217,11 +214,17 @@ class Process:
             log.info("%s stopped", self.service)
 
     def defect(self, error: BaseException) -> None:
-        """End the process after an error that no rule covers; nothing of the batch is acknowledged."""
+        """End the process after an error that no rule covers; nothing of the batch is acknowledged.
+
+        A misconfiguration, or state of a newer release, ends it with one line that says what to do.
+        """
+        if isinstance(error, ConfigurationError):
+            print(f"addonflow {self.service}: {error}", file=sys.stderr, flush=True)  # noqa: T201 - one line for people
+            return self._exit(EXIT_CONFIGURATION)
         log.critical(
             "%s: a defect: %r; nothing was acknowledged, the process ends", self.service, error, exc_info=error
         )
-        self._exit(EXIT_DEFECT)
+        return self._exit(EXIT_DEFECT)
 
     def _exit(self, code: int) -> None:
         self.exit_code = code

@@ -17,7 +17,7 @@ from services.runtime import metrics
 from services.runtime.clock import Clock, to_milliseconds
 from services.runtime.decision import Answer, D, Decider, NeedsRows, TimerDue
 from services.runtime.delivery import Delivery
-from services.runtime.errors import ConflictsExhausted
+from services.runtime.errors import ConfigurationError, ConflictsExhausted
 from services.runtime.sequences import Arrival
 from services.runtime.store import Commit, Loaded, Store, Wanted
 from services.runtime.unit_of_work import UnitOfWork
@@ -173,6 +173,8 @@ class Committing(Generic[D]):
                 if names:
                     unit.add_rows(names, stored)
                 outcome = unit.handle(delivery)
+            except ConfigurationError:
+                raise  # a newer release wrote the account: this one must leave it alone
             except Exception as error:  # noqa: BLE001 - a defect of the service, given back
                 return attempt.fail(delivery, error)
             if not isinstance(outcome, NeedsRows):

@@ -25,21 +25,28 @@ from contracts.payload import Payload
 from contracts.results import Action, Ask, Reason
 
 
-class Document(BaseModel):
-    """The base of a service's account document: immutable, stored as JSON.
+class Stored(BaseModel):
+    """What is kept of an account as JSON, immutable, and read by this and by later releases (`stored.py`)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def upcast(cls, stored: dict[str, Any], version: int) -> dict[str, Any]:  # noqa: ARG003 - for those who need it
+        """Return what was stored in schema `version`, an older one, in the form of this release's."""
+        return stored
+
+
+class Document(Stored):
+    """The base of a service's account document.
 
     `timers` names the instants at which the account wants to be woken; the commit sets and clears them with the rest.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
     timers: Mapping[str, datetime] = {}
 
 
-class Row(BaseModel):
-    """The base of a service's rows: immutable, stored as JSON under `<prefix>:<rest of the name>`."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
+class Row(Stored):
+    """The base of a service's rows, each under `<prefix>:<rest of the name>`."""
 
 
 D = TypeVar("D", bound=Document)

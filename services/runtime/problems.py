@@ -18,14 +18,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from contracts.results import Reason
-from services.runtime.errors import TROUBLE, ConflictsExhausted, Crowded, Stopping
+from services.runtime.errors import TROUBLE, ConfigurationError, ConflictsExhausted, Crowded, Stopping
 
 log = logging.getLogger("addonflow.http")
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:addonflow:problem:"
 _RETRY_SECONDS = "1"
 _ERRORS_MAX = 20
-_FOR_THE_MOMENT = (*TROUBLE, ConflictsExhausted, Crowded)
+_FOR_THE_MOMENT = (*TROUBLE, ConfigurationError, ConflictsExhausted, Crowded)
 
 
 class HttpReason(StrEnum):

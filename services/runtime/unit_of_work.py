@@ -33,6 +33,7 @@ from services.runtime.decision import (
 from services.runtime.delivery import Delivery
 from services.runtime.sequences import Arrival, Sequences
 from services.runtime.store import Commit, Loaded
+from services.runtime.stored import is_older, read
 
 ACCEPTED, IGNORED, REPEATED = "accepted", "ignored", "repeated"
 _REMOVE_TIMER = -1
@@ -75,6 +76,7 @@ class UnitOfWork(Generic[D]):
         self._sequences = Sequences.load(loaded.sequences)
         document = read_document(decider, loaded)
         self._loaded_document = document
+        self._outdated = is_older(decider.document, loaded.document)
         self._rows: dict[str, Row | None] = {}
         self._written: dict[str, Row | None] = {}
         self.state = State(account_id, document, self._rows)
@@ -108,7 +110,7 @@ class UnitOfWork(Generic[D]):
             state.account_id,
             self.version,
             self._sequences.dump() if self._writes_account else b"",
-            codec.to_json(state.document) if state.document is not self._loaded_document else b"",
+            codec.to_json(state.document) if self._outdated or state.document is not self._loaded_document else b"",
             _flat_rows(self._written),
             self._inbox,
             self._records,
@@ -258,12 +260,12 @@ class UnitOfWork(Generic[D]):
 
 def read_document(decider: Decider[D], loaded: Loaded) -> D:
     """Return the stored document, or that of an account nobody has said anything about."""
-    return decider.document.model_validate_json(loaded.document) if loaded.document else decider.initial()
+    return read(decider.document, loaded.document) if loaded.document else decider.initial()
 
 
 def read_row(decider: Decider[Any], name: str, text: bytes | None) -> Row | None:
     """Return a stored row; None where there is none."""
-    return decider.row_types[name.partition(":")[0]].model_validate_json(text) if text else None
+    return read(decider.row_types[name.partition(":")[0]], text) if text else None
 
 
 def _flat_rows(written: Mapping[str, Row | None]) -> list[str | bytes]:

@@ -43,11 +43,14 @@ def until(what: str, condition: Callable[[], bool], seconds: float, why_not: Cal
 class ServiceProcess:
     """A service under test. `settings` are environment variables, ADDONFLOW_KAFKA_BOOTSTRAP and so on.
 
-    `launcher` replaces the way the service's `main()` is called (the crash tests do).
+    `launcher` replaces the way the service's `main()` is called (the crash tests do). `root`: where the code is.
     """
 
-    def __init__(self, service: str, settings: Mapping[str, str], launcher: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, service: str, settings: Mapping[str, str], launcher: Sequence[str] | None = None, root: Path = ROOT
+    ) -> None:
         self.service = service
+        self._root = root
         self.port = free_port()
         self._launcher = launcher or ("-c", f"import sys; from services.{service}.app import main; sys.exit(main())")
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
@@ -59,7 +62,7 @@ class ServiceProcess:
         """Start the process; it is not ready yet."""
         self._process = subprocess.Popen(
             [sys.executable, *self._launcher],
-            cwd=ROOT,
+            cwd=self._root,
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=self._log,

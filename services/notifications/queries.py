@@ -29,7 +29,16 @@ from services.notifications.account import (
 from services.notifications.history import HISTORY_MAX, SaidRow, said_row
 from services.runtime.decision import Rejected
 
-_PRICED: Final = frozenset({Template.PURCHASE_RECEIPT, Template.INVOICE})
+_FOR_OWNERS: Final = frozenset(
+    {
+        Template.PURCHASE_RECEIPT,
+        Template.INVOICE,
+        Template.FEATURE_REQUEST_FIRST,
+        Template.FEATURE_REQUEST_DIGEST,
+        Template.QUOTE_REQUESTED,
+    }
+)
+"""What has prices, or the names and words of others: it is for whoever is an Owner at the moment of reading."""
 _NO_ACCESS: Final = "Your role has no access to add-ons: ask an Owner of your account."
 _SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
     {
@@ -203,13 +212,13 @@ def said_numbers(document: NotifiedAccount, before: int | None) -> range:
 
 
 def said_to(state: Known, numbers: Sequence[int], user_id: str, role: str) -> Iterator[SaidRow]:
-    """Yield what of these notifications was said to a member; prices only to one who is an Owner now."""
+    """Yield what of these notifications was said to a member; what is for Owners only to one who is an Owner now."""
     for number in numbers:
         row: SaidRow | None = state.row(said_row(number))
         # One that was overwritten meanwhile has another number.
         if row is None or row.number != number or user_id not in row.user_ids:
             continue
-        if role == Role.OWNER or row.template not in _PRICED:
+        if role == Role.OWNER or row.template not in _FOR_OWNERS:
             yield row
 
 

@@ -10,10 +10,13 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from contracts.invoices import InvoiceKind
 from services.notifications import history
 from services.notifications.api import doors
 from services.notifications.domain import NotificationsDecider
 from services.runtime.authentication import PRODUCT_SCOPE, STAFF_SCOPE
+from services.runtime.clock import to_milliseconds
+from services.runtime.keys import shard_of
 from tests.doors import ISSUER, Opened, opened
 from tests.notifications.messages import (
     ACCOUNT,
@@ -24,6 +27,7 @@ from tests.notifications.messages import (
     START,
     account,
     asks,
+    asks_for_quote,
     invoice,
     member,
     owner,
@@ -235,10 +239,38 @@ async def test_who_has_no_access_is_told_nothing(service: Opened, user: str, rea
     assert (reply.status_code, reply.json()["reason"]) == (403, reason)
 
 
-async def test_a_former_owner_sees_no_prices(service: Opened) -> None:
-    """Receipts and invoices go with the role: who is an Owner no more sees the rest of what they were told."""
-    await service.tell(asks("admin"), invoice(), member("owner", "supervisor", 2))
-    assert templates(await service.get(TOLD)) == ["feature_request_first"]
+async def digest_comes(service: Opened) -> None:
+    """Let a day pass, and have what is due then handled."""
+    service.clock.advance(DAY)
+    shard = shard_of(ACCOUNT, service.settings.partitions)
+    due = await service.store.due_timers(shard, to_milliseconds(service.clock.now()), 10)
+    await service.handling.handle_timers(shard, due)
+
+
+async def test_a_former_owner_sees_no_prices_and_no_words_of_others(service: Opened) -> None:
+    """Receipts, invoices, requests and quotes go with the role: a former Owner sees the rest of what they were told."""
+    await service.tell(
+        asks("admin", note="private words"),
+        asks("supervisor", "supervisor", note="more of them"),
+        asks_for_quote(),
+        trial_ends_soon("admin"),
+        invoice(),
+        invoice(2, InvoiceKind.RENEWAL),
+    )
+    await digest_comes(service)
+    told = (await service.get(TOLD)).json()["notifications"]
+    assert {each["template"] for each in told} == {
+        "trial_ending_soon",
+        "purchase_receipt",
+        "invoice",
+        "quote_requested",
+        "feature_request_first",
+        "feature_request_digest",
+    }
+    await service.tell(member("owner", "supervisor", 2))
+    reply = await service.get(TOLD)
+    assert templates(reply) == ["trial_ending_soon"]
+    assert "words" not in reply.text
     await service.tell(member("owner", "owner", 3, active=False))
     assert (await service.get(TOLD)).json()["reason"] == "member_unknown"
 

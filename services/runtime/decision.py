@@ -31,7 +31,7 @@ class Document(BaseModel):
     `timers` names the instants at which the account wants to be woken; the commit sets and clears them with the rest.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     timers: Mapping[str, datetime] = {}
 
@@ -39,7 +39,7 @@ class Document(BaseModel):
 class Row(BaseModel):
     """The base of a service's rows: immutable, stored as JSON under `<prefix>:<rest of the name>`."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 D = TypeVar("D", bound=Document)

@@ -44,9 +44,9 @@ up: $(READY) ## Keep embedded servers, the services and the dashboard running
 
 # The newest versions: make lock LOCK_OPTIONS=--upgrade
 lock: $(READY) ## Pin every dependency again, with hashes
-	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) pyproject.toml --extra traces -o requirements/runtime.txt
 	$(LOCK) --group build -c requirements/runtime.txt -o requirements/build.txt
-	$(LOCK) pyproject.toml --extra embedded --group dev -c requirements/runtime.txt -c requirements/build.txt \
+	$(LOCK) pyproject.toml --extra embedded --extra traces --group dev -c requirements/runtime.txt -c requirements/build.txt \
 		-o requirements/dev.txt
 
 clean: ## Remove the environment and what the tools remember

@@ -5,7 +5,7 @@
 - ce_sequence: 1, 2, 3 … per topic and account on everything a service emits about a known account
 - ce_causationid: the `ce_id` of what caused this
 - ce_correlationid: the `ce_id` of the first cause in the chain, or what its sender gave
-- ce_traceparent: W3C trace context, passed on as it came
+- ce_traceparent: W3C trace context, passed on as it came; where traces are on, that of the span that sends the record
 """
 
 from typing import NamedTuple

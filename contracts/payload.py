@@ -51,7 +51,7 @@ Instant = Annotated[AwareDatetime, Field(description="RFC 3339 instant, UTC.")]
 class Value(BaseModel):
     """A part of a message: immutable, tolerant of unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Payload(Value):

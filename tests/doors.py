@@ -125,7 +125,6 @@ async def opened(
             topics=READERS[service],
             dead_letters=_NoDeadLetters(),  # type: ignore[arg-type]
             patience=patience,
-            health=health,
             clock=clock,
             settings=known,
             wake=woken.append,

@@ -29,7 +29,10 @@ _ATTRIBUTES: dict[str, dict[str, Any]] = {
     "ce_subject": {**_ACCOUNT_ID, "description": "The account id; the same as in the data and the key."},
     "ce_causationid": {**_TEXT, "description": "`ce_id` of what caused this; of a timer, its name and instant."},
     "ce_correlationid": {**_TEXT, "description": "`ce_id` of the first cause in the chain, or what its sender gave."},
-    "ce_traceparent": {**_TEXT, "description": "W3C trace context, passed on as it came."},
+    "ce_traceparent": {
+        **_TEXT,
+        "description": "W3C trace context: as it came, or of the span that sends this where traces are on.",
+    },
 }
 _SEQUENCE = {
     **_TEXT,

@@ -29,7 +29,7 @@ from services.runtime.bootstrap import Process
 from services.runtime.clock import SystemClock, to_milliseconds
 from services.runtime.inputs import Place
 from services.runtime.keys import deployment_key
-from services.runtime.redis_check import check_redis, switching_field
+from services.runtime.redis_check import check_redis, rebuilds_field, switching_field
 from services.runtime.settings import Settings
 from services.runtime.virtual_clock import time_of
 
@@ -80,6 +80,7 @@ class _Rebuild:
         await self._deployment.hset(key, mark, "1")
         await self._switch()
         await self._set_offsets()
+        await self._deployment.hincrby(key, rebuilds_field(self._service), 1)
         await self._deployment.hdel(key, mark)
         self._conclude()
         return 0

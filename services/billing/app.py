@@ -5,6 +5,7 @@ from datetime import timedelta
 from contracts.catalog import Catalog
 from contracts.invoices import ProrationRule
 from contracts.promises import PromiseKeys
+from services.billing import figures
 from services.billing.api import Prices, doors
 from services.billing.credits import answer
 from services.billing.domain import BillingDecider
@@ -21,7 +22,9 @@ def build(settings: Settings) -> bootstrap.Process:
         PromiseKeys.load(settings.promise_keys),
         timedelta(seconds=settings.promise_seconds),
     )
-    return bootstrap.Process("billing", decider, register, settings, answer=answer, doors=doors(prices))
+    return bootstrap.Process(
+        "billing", decider, register, settings, answer=answer, doors=doors(prices), heard=figures.count
+    )
 
 
 def main() -> int:

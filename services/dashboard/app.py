@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
@@ -26,6 +25,7 @@ from services.dashboard.settings import DashboardSettings
 from services.dashboard.visits import stranger, visit_of
 from services.runtime.errors import TROUBLE, ConfigurationError, Stopping
 from services.runtime.gate import BodyGate
+from services.runtime.logs import configure, refuse
 from services.runtime.problems import Problem
 from services.runtime.production import load_settings
 from services.runtime.server import config_of
@@ -135,7 +135,7 @@ async def _start(desk: Dashboard, fail: asyncio.Event | None) -> None:
     try:
         await desk.start()
     except ConfigurationError as error:
-        print(f"addonflow dashboard: {error}", file=sys.stderr, flush=True)  # noqa: T201 - one line for people
+        refuse("dashboard", error)
         if fail is not None:
             fail.set()
     except Stopping:
@@ -176,16 +176,12 @@ def main() -> int:
     """Run the dashboard from the environment; return the exit code (78 and one line for a misconfiguration)."""
     try:
         settings = load_settings(redis=False)
-        logging.basicConfig(
-            level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-        )
-        logging.getLogger("aiokafka").setLevel(logging.WARNING)
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        configure(settings.log_level, settings.log_format, "dashboard", outcomes=False)
         desk_settings = DashboardSettings.load()
         desk_settings.refuse_in_production(settings)
         return asyncio.run(_run(settings, desk_settings))
     except (ConfigurationError, ValueError) as error:
-        print(f"addonflow dashboard: {error}", file=sys.stderr)  # noqa: T201 - one line for people
+        refuse("dashboard", error)
         return EXIT_CONFIGURATION
 
 

@@ -10,17 +10,15 @@ import asyncio
 import gc
 import logging
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from aiokafka.errors import IllegalStateError
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
 
 from contracts.topics import READERS, TOPICS
-from services.runtime import functions
+from services.runtime import functions, metrics
 from services.runtime.allowance import Allowance
 from services.runtime.authentication import Authentication
 from services.runtime.backlog import Backlog
@@ -35,18 +33,22 @@ from services.runtime.health import Health
 from services.runtime.hearing import Hearing, Newest
 from services.runtime.http import Doors, make_application
 from services.runtime.kafka import LogEnds, Publisher, check_topics
+from services.runtime.logs import configure, refuse
 from services.runtime.lost_offsets import check_offsets
 from services.runtime.opening import Opening
+from services.runtime.outcomes import Heard, Outcomes
 from services.runtime.patience import Patience
 from services.runtime.production import load_settings
-from services.runtime.redis_check import check_redis
+from services.runtime.progress import Progress
+from services.runtime.redis_check import check_redis, count_rebuilds
 from services.runtime.relay import Relay
 from services.runtime.server import Server, config_of
 from services.runtime.settings import Settings
 from services.runtime.shards import Shards
 from services.runtime.store import Store, connect_redis
-from services.runtime.subscription import Subscribe, Subscription, make_broker
+from services.runtime.subscription import Subscribe, Subscription, group_of, make_broker
 from services.runtime.timers import Timers
+from services.runtime.tracing import traces_of
 from services.runtime.virtual_clock import VirtualClock, check_clock
 
 log = logging.getLogger("addonflow")
@@ -70,6 +72,7 @@ class Process:
         answer: Answer | None = None,
         doors: Doors | None = None,
         clock: Clock | None = None,
+        heard: Heard | None = None,
     ) -> None:
         self.service = service
         self.settings = settings
@@ -92,13 +95,14 @@ class Process:
         store = self._store = Store(
             self._redis, settings.namespace, service, settings.partitions, settings.inbox_retention_ms
         )
-        self._relay = Relay(store, self._publisher, self._log_ends, self._patience, SystemClock(), settings)
+        traces = self._traces = traces_of(service, group_of(settings, service), settings)
+        self._relay = Relay(store, self._publisher, self._log_ends, self._patience, SystemClock(), settings, traces)
+        outcomes = Outcomes(traces, heard)
         self.handling = Handling(
-            committing=Committing(decider, answer, store, self._clock, settings.conflicts_max),
+            committing=Committing(decider, answer, store, self._clock, settings.conflicts_max, outcomes),
             topics=READERS[service],
             dead_letters=DeadLetters(self._publisher, self._clock, settings.namespace, service),
             patience=self._patience,
-            health=self.health,
             clock=self._clock,
             settings=settings,
             wake=self._wake if settings.virtual_clock else self._relay.wake,
@@ -110,6 +114,9 @@ class Process:
         self.shards = Shards([self._relay.run, self._timers.run], self.defect)
         self.broker: KafkaBroker = make_broker(settings, hearing.turn)
         self.subscription: Subscription = subscribe(self)
+        self._progress = Progress(
+            self, store, self._relay, self._log_ends, self._clock, self.health, self._patience, settings
+        )
 
     def _door(self) -> Door[Any]:
         return Door(
@@ -139,15 +146,20 @@ class Process:
                 "reach Redis", lambda: check_clock(self._redis, self.settings.namespace, self._clock)
             )
             await self._patience.until_done("reach Redis", lambda: functions.ensure_loaded(self._redis))
+            rebuilds = await self._patience.until_done("reach Redis", self._rebuilds)
+            metrics.REBUILDS.set(rebuilds)
             self.opening.to_reads()
             await self._patience.until_done("reach Kafka", lambda: check_topics(self.settings, self._topics()))
             await self._patience.until_done("see where its group has read to", self._check_offsets)
             await self._patience.until_done("join the group", self.broker.start)
-            await asyncio.gather(self._hear(), self._watch_progress(), self._follow_clock())
+            await asyncio.gather(self._hear(), self._progress.watch(), self._follow_clock())
         except Stopping:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the process must not go on half started
             self.defect(error)
+
+    async def _rebuilds(self) -> int:
+        return await count_rebuilds(self._redis, self.settings.namespace, self.service)
 
     async def _check_offsets(self) -> None:
         await check_offsets(self.settings, self.service, READERS[self.service], self._store, SystemClock().now())
@@ -161,12 +173,6 @@ class Process:
         read = [topic.name for topic in READERS[self.service]]
         written = [topic.name for topic in TOPICS if topic.writer == self.service]
         return read + written + [topic.dead_letters_of(self.service) for topic in READERS[self.service]]
-
-    async def _watch_progress(self) -> None:
-        """Tell health how many records wait: a consumer can stall without an error."""
-        while True:
-            await self._patience.pause(self.settings.log_check_ms / 1_000)
-            await self._patience.until_done("reach Kafka", self._measure_waiting)
 
     def _newest_batch(self) -> Newest:
         return self.subscription.pipeline.newest()
@@ -185,14 +191,6 @@ class Process:
             if self._clock.now() > seen:
                 self._timers.wake_all()
 
-    async def _measure_waiting(self) -> None:
-        consumer = self.subscription.consumer
-        if consumer is not None:
-            assigned = consumer.assignment()
-            ends = await self._log_ends.of(assigned) if assigned else {}
-            with suppress(IllegalStateError):  # the group gave a partition to another process meanwhile
-                self.health.behind(sum([max(0, ends[each] - await consumer.position(each)) for each in assigned]))
-
     async def stop(self) -> None:
         """Stop gracefully, within `_STOP_SECONDS_MAX`."""
         self._patience.stop()
@@ -210,6 +208,8 @@ class Process:
                 await self._publisher.stop()
                 await self._log_ends.stop()
                 await self._redis.aclose()
+                if self._traces is not None:
+                    await asyncio.to_thread(self._traces.close)
         if not self.exit_code:  # else it has said already why it ends
             log.info("%s stopped", self.service)
 
@@ -219,7 +219,7 @@ class Process:
         A misconfiguration, or state of a newer release, ends it with one line that says what to do.
         """
         if isinstance(error, ConfigurationError):
-            print(f"addonflow {self.service}: {error}", file=sys.stderr, flush=True)  # noqa: T201 - one line for people
+            refuse(self.service, error)
             return self._exit(EXIT_CONFIGURATION)
         log.critical(
             "%s: a defect: %r; nothing was acknowledged, the process ends", self.service, error, exc_info=error
@@ -270,12 +270,10 @@ def main(build: Callable[[Settings], Process]) -> int:
     """Run a service from the environment; return the exit code (78 and one line for a misconfiguration)."""
     try:
         settings = load_settings()
-        logging.basicConfig(
-            level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-        )
-        logging.getLogger("aiokafka").setLevel(logging.WARNING)
+        service = build.__module__.split(".")[1]
+        configure(settings.log_level, settings.log_format, service, outcomes=settings.log_outcomes)
         process = build(settings)
     except (ConfigurationError, ValueError) as error:
-        print(f"addonflow: {error}", file=sys.stderr)  # noqa: T201 - one line for people
+        refuse("", error)
         return EXIT_CONFIGURATION
     return process.run()

@@ -7,7 +7,7 @@ account and neighbours go on.
 """
 
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,13 +18,11 @@ from services.runtime.clock import Clock, to_milliseconds
 from services.runtime.decision import Answer, D, Decider, NeedsRows, TimerDue
 from services.runtime.delivery import Delivery
 from services.runtime.errors import ConfigurationError, ConflictsExhausted
-from services.runtime.sequences import Arrival
+from services.runtime.outcomes import Outcomes, fields_of
 from services.runtime.store import Commit, Loaded, Store, Wanted
 from services.runtime.unit_of_work import UnitOfWork
 
 log = logging.getLogger("addonflow.committing")
-_FAILED = "failed"
-_UNKNOWN_TYPE = "unknown"  # a label of a metric is bounded, what a newer writer calls its types is not
 FAILED_TIMER_DELAY = timedelta(minutes=1)
 _ROUNDS_OF_ROWS_MAX = 4
 _DETAIL_CHARACTERS_MAX = 300
@@ -51,7 +49,7 @@ class _Moved(Exception):  # noqa: N818 - it moved between two loads
 
 
 class _Attempt(Generic[D]):
-    """What one attempt found: accounts, units of work, outcomes to count, failures, and the accounts to do again.
+    """What one attempt found: accounts, units of work, failures, and the accounts to do again.
 
     Of these, `unstorable` are the accounts whose state cannot be stored; `careful`: the ones that the last attempt
     found so, in which the delivery to blame is to be found now.
@@ -61,37 +59,36 @@ class _Attempt(Generic[D]):
         self.careful = careful
         self.accounts: dict[str, _Account] = {}
         self.units: dict[str, UnitOfWork[D]] = {}
-        self.outcomes: list[tuple[str, str, str]] = []
         self.failures: list[Failure] = []
         self.failed: set[int] = set()
         self.conflicted: set[str] = set()
         self.unstorable: set[str] = set()
 
-    def fail(self, delivery: Delivery, error: Exception) -> str:
-        """Note that a delivery cannot be decided; return the outcome's name."""
-        log.error(
-            "account %s: cannot decide %s %s",
-            delivery.account_id,
-            delivery.cause.type,
-            delivery.cause.id,
-            exc_info=error,
-        )
+    def fail(self, delivery: Delivery, error: Exception) -> None:
+        """Note that a delivery cannot be decided."""
+        log.error("cannot decide", exc_info=error, extra=fields_of(delivery))
         self.failures.append(Failure(delivery, f"{type(error).__name__}: {error}"[:_DETAIL_CHARACTERS_MAX]))
         self.failed.add(id(delivery))
-        return _FAILED
 
 
 class Committing(Generic[D]):
     """Runs a service's decider over stored state."""
 
     def __init__(
-        self, decider: Decider[D], answer: Answer | None, store: Store, clock: Clock, conflicts_max: int
+        self,
+        decider: Decider[D],
+        answer: Answer | None,
+        store: Store,
+        clock: Clock,
+        conflicts_max: int,
+        outcomes: Outcomes | None = None,
     ) -> None:
         self._decider = decider
         self._answer = answer
         self._store = store
         self._clock = clock
         self._conflicts_max = conflicts_max
+        self._outcomes = outcomes or Outcomes()
 
     async def run(self, shard: int, deliveries: Sequence[Delivery]) -> list[Failure]:
         """Give every delivery its one effect; return those that could not be decided.
@@ -103,8 +100,10 @@ class Committing(Generic[D]):
         for _ in range(self._conflicts_max):
             attempt = await self._attempt(shard, deliveries, careful)
             careful |= attempt.unstorable
-            failures += [each for each in attempt.failures if each.delivery.account_id not in attempt.conflicted]
-            _count(attempt)
+            failed = [each for each in attempt.failures if each.delivery.account_id not in attempt.conflicted]
+            failures += failed
+            done = [unit for account_id, unit in attempt.units.items() if account_id not in attempt.conflicted]
+            self._outcomes.durable(shard, done, [each.delivery for each in failed])
             deliveries = [each for each in deliveries if each.account_id in attempt.conflicted]
             if not deliveries:
                 return failures
@@ -119,12 +118,9 @@ class Committing(Generic[D]):
             if delivery.account_id in attempt.conflicted or id(delivery) in attempt.failed:
                 continue
             try:
-                outcome = await self._decide(shard, attempt, delivery, now)
+                await self._decide(shard, attempt, delivery, now)
             except _Moved:
                 attempt.conflicted.add(delivery.account_id)
-                continue
-            kind = delivery.cause.type if delivery.message is not None else _UNKNOWN_TYPE
-            attempt.outcomes.append((delivery.account_id, kind, outcome))
         commits = _put_off(attempt, now) + _commits(attempt)
         if commits:
             for commit, written in zip(commits, await self._store.commit(shard, commits), strict=True):
@@ -156,7 +152,10 @@ class Committing(Generic[D]):
         if unit is None:
             account = attempt.accounts[account_id]
             careful = account_id in attempt.careful
-            unit = UnitOfWork(self._decider, self._answer, account_id, now, account.loaded, careful=careful)
+            traces = self._outcomes.traces
+            unit = UnitOfWork(
+                self._decider, self._answer, account_id, now, account.loaded, careful=careful, traces=traces
+            )
             unit.add_rows(account.rows, account.loaded.rows)
             for command_key, answer in zip(account.command_keys, account.loaded.answers, strict=True):
                 if answer is not None:
@@ -164,7 +163,7 @@ class Committing(Generic[D]):
             attempt.units[account_id] = unit
         return unit
 
-    async def _decide(self, shard: int, attempt: _Attempt[D], delivery: Delivery, now: datetime) -> str:
+    async def _decide(self, shard: int, attempt: _Attempt[D], delivery: Delivery, now: datetime) -> None:
         names: tuple[str, ...] = ()
         stored: Sequence[bytes | None] = ()
         for _ in range(1 + _ROUNDS_OF_ROWS_MAX):
@@ -178,7 +177,7 @@ class Committing(Generic[D]):
             except Exception as error:  # noqa: BLE001 - a defect of the service, given back
                 return attempt.fail(delivery, error)
             if not isinstance(outcome, NeedsRows):
-                return outcome
+                return None
             names = outcome.names
             stored = await self._more_rows(shard, unit, names)
         return attempt.fail(delivery, RuntimeError("asks for more and more rows"))
@@ -225,23 +224,3 @@ def _commits(attempt: _Attempt[Any]) -> list[Commit]:
             commits.append(commit)
     attempt.conflicted |= attempt.unstorable
     return commits
-
-
-def _count(attempt: _Attempt[Any]) -> None:
-    done = (each for each in attempt.outcomes if each[0] not in attempt.conflicted)
-    outcomes = Counter((kind, outcome) for _, kind, outcome in done)
-    for (kind, outcome), number in outcomes.items():
-        metrics.MESSAGES.labels(kind, outcome).inc(number)
-    for account_id, unit in attempt.units.items():
-        if account_id in attempt.conflicted:
-            continue
-        for topic, sequence, arrival in unit.arrivals:
-            if arrival is Arrival.START_OF_TRIMMED_LOG:
-                log.warning(
-                    "account %s: %s starts at sequence %d; what lies before is not known", account_id, topic, sequence
-                )
-            elif arrival is Arrival.AFTER_GAP:
-                metrics.GAPS.labels(topic).inc()
-                log.error("account %s: records of %s are missing before sequence %d", account_id, topic, sequence)
-            else:
-                log.warning("account %s: %s sequence %d filled a gap", account_id, topic, sequence)

@@ -16,6 +16,7 @@ from services.runtime import metrics
 from services.runtime.clock import Clock, to_rfc3339
 from services.runtime.codec import Unreadable
 from services.runtime.kafka import Publisher
+from services.runtime.logs import fields
 
 log = logging.getLogger("addonflow.dead_letters")
 _TRUNCATED_BYTES = 65_536
@@ -58,12 +59,9 @@ class DeadLetters:
         metrics.DEAD_LETTERS.labels(letter.topic.name, why.reason).inc()
         metrics.MESSAGES.labels("unreadable", "dead_letter").inc()
         log.error(
-            "set aside %s partition %d offset %d: %s: %s",
-            record.topic,
-            record.partition,
-            record.offset,
-            why.reason,
+            "set aside: %s",
             why.detail,
+            extra=fields(topic=record.topic, partition=record.partition, offset=record.offset, reason=why.reason),
         )
 
     def _origin(self, letter: DeadLetter) -> list[tuple[str, bytes]]:

@@ -28,7 +28,7 @@ from contracts.results import Action, Ask, Reason
 class Stored(BaseModel):
     """What is kept of an account as JSON, immutable, and read by this and by later releases (`stored.py`)."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     @classmethod
     def upcast(cls, stored: dict[str, Any], version: int) -> dict[str, Any]:  # noqa: ARG003 - for those who need it

@@ -43,7 +43,7 @@ class Delivery(NamedTuple):
         return cls(
             envelope.account_id,
             envelope.data,
-            Cause(envelope.id, envelope.type, _scope_of(topic)),
+            Cause(envelope.id, envelope.type, scope_of(topic)),
             topic,
             envelope.sequence,
             envelope.correlation_id or envelope.id,
@@ -53,10 +53,12 @@ class Delivery(NamedTuple):
         )
 
     @classmethod
-    def of_request(cls, command: Payload, topic: Topic, command_id: str, digest: str) -> "Delivery":
+    def of_request(
+        cls, command: Payload, topic: Topic, command_id: str, digest: str, traceparent: str = ""
+    ) -> "Delivery":
         """Make a delivery of a command of `topic` that came over HTTP; it is the one with that id from Kafka."""
-        cause = Cause(command_id, command.ce_type, _scope_of(topic), digest)
-        return cls(command.account_id, command, cause, topic, correlation_id=command_id)
+        cause = Cause(command_id, command.ce_type, scope_of(topic), digest)
+        return cls(command.account_id, command, cause, topic, correlation_id=command_id, traceparent=traceparent)
 
     @classmethod
     def of_timer(cls, account_id: str, name: str, due_ms: int, said: int | None = None) -> "Delivery":
@@ -85,10 +87,10 @@ class Delivery(NamedTuple):
 def keys_of(command_id: str) -> tuple[str, ...]:
     """Return the keys of the commands that may have an id: one for each topic of commands, the members' first."""
     topics = sorted((topic for topic in TOPICS if topic.kind is Kind.COMMANDS), key=lambda topic: topic is not COMMANDS)
-    return tuple(Cause(command_id, "", _scope_of(topic)).key for topic in topics)
+    return tuple(Cause(command_id, "", scope_of(topic)).key for topic in topics)
 
 
-def _scope_of(topic: Topic) -> str:
+def scope_of(topic: Topic) -> str:
     """Name the topic where an id may also be another topic's: the members' commands and our streams have none other's.
 
     Ids in a stream are derived, and those of `COMMANDS` are known by themselves.

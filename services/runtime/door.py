@@ -38,6 +38,7 @@ from services.runtime.opening import Opening
 from services.runtime.problems import HttpReason, Problem
 from services.runtime.settings import Settings
 from services.runtime.store import Loaded, Store, Wanted
+from services.runtime.tracing import context_of
 from services.runtime.unit_of_work import read_document, read_row
 
 _KEPT_DOCUMENTS_MAX = 4_096
@@ -107,15 +108,18 @@ class Door(Generic[D]):
         await self.clock.refresh()
         return self.clock.now()
 
-    async def ask(self, topic: Topic, command: Payload, command_id: str, answers: TypeAdapter[A]) -> A:
+    async def ask(
+        self, topic: Topic, command: Payload, command_id: str, answers: TypeAdapter[A], request: Request
+    ) -> A:
         """Have a command of `topic` decided now, and return its one answer, read as `answers`.
 
-        Cost: three calls to Redis.
+        `request` is what it came in: its `traceparent` is passed on. Cost: three calls to Redis.
         """
         self.opening.pass_command()
         digest = codec.digest_of(command)
         shard = shard_of(command.account_id, self.settings.partitions)
-        delivery = Delivery.of_request(command, topic, command_id, digest)
+        context = request.headers.get("traceparent", "")
+        delivery = Delivery.of_request(command, topic, command_id, digest, context if context_of(context) else "")
         await self.handling.handle_request(shard, delivery)
         (loaded,) = await self.store.load(shard, [Wanted(command.account_id, (delivery.cause.key,), ())])
         (stored,) = loaded.answers

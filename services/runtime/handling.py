@@ -25,8 +25,8 @@ from services.runtime.dead_letters import DeadLetter, DeadLetters
 from services.runtime.decision import D
 from services.runtime.delivery import Delivery
 from services.runtime.errors import ConflictsExhausted, Stopping
-from services.runtime.health import Health
 from services.runtime.keys import shard_of
+from services.runtime.logs import fields
 from services.runtime.patience import Patience
 from services.runtime.settings import Settings
 from services.runtime.turns import Turns
@@ -47,7 +47,6 @@ class Handling(Generic[D]):
         topics: Sequence[Topic],
         dead_letters: DeadLetters,
         patience: Patience,
-        health: Health,
         clock: Clock,
         settings: Settings,
         wake: Callable[[int], None],
@@ -56,7 +55,6 @@ class Handling(Generic[D]):
         self._topics = {settings.namespace + topic.name: topic for topic in topics}
         self._dead_letters = dead_letters
         self._patience = patience
-        self._health = health
         self._clock = clock
         self._settings = settings
         self._wake = wake
@@ -76,7 +74,6 @@ class Handling(Generic[D]):
                 shards = await self._read_in_turn(records, whole)
                 works = [work for shard, deliveries in shards.items() for work in self._start(shard, deliveries)]
             await asyncio.gather(*works)
-        self._health.progressed()
 
     async def _read_in_turn(
         self, records: Sequence[Record], whole: Container[tuple[str, int]]
@@ -173,10 +170,7 @@ class Handling(Generic[D]):
     def _misrouted(self, record: Record, shard: int) -> None:
         metrics.MISROUTED.labels(self._topics[record.topic].name).inc()
         log.warning(
-            "%s partition %d offset %d belongs to partition %d: its key is not the account id, or its sender does not "
-            "partition by murmur2 (librdkafka: partitioner=murmur2_random)",
-            record.topic,
-            record.partition,
-            record.offset,
-            shard,
+            "a record is in another partition than its account's: its key is not the account id, or its sender does "
+            "not partition by murmur2 (librdkafka: partitioner=murmur2_random)",
+            extra=fields(topic=record.topic, partition=record.partition, offset=record.offset, shard=shard),
         )

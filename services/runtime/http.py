@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.telemetry import TelemetryConfig
-from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -63,7 +63,8 @@ def _watched(health: Health) -> list[Route]:
         return _verdict(health.ready())
 
     async def scrape(_: Request) -> PlainTextResponse:
-        return PlainTextResponse(generate_latest(metrics.REGISTRY))
+        health.ready()  # sets its gauge, where no probe asks
+        return PlainTextResponse(generate_latest(metrics.REGISTRY), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", scrape)]
 

@@ -23,7 +23,10 @@ Offsets = Mapping[TopicPartition, int]
 
 
 class Pipeline:
-    """Runs batches of one subscription. `save` saves offsets, `defect` is told of an error that no rule covers."""
+    """Runs batches of one subscription. `save` saves offsets, `defect` is told of an error that no rule covers.
+
+    `under_way` and `done` count batches.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,8 @@ class Pipeline:
         self._ended = False
         self._given_up = False
         self._closing = asyncio.Event()
+        self.under_way = 0
+        self.done = 0
 
     async def put(self, work: Coroutine[Any, Any, None], offsets: Offsets) -> None:
         """Start handling a batch; returns as soon as the next one may be fetched."""
@@ -52,6 +57,7 @@ class Pipeline:
             work.close()
             self._room.release()
             return
+        self.under_way += 1
         self._newest = asyncio.get_running_loop().create_future()
         self._under_way.put_nowait((asyncio.create_task(work), offsets, self._newest))
         if self._following is None:
@@ -88,6 +94,7 @@ class Pipeline:
                 self._durable.update(offsets)
                 if self._saving is None or self._saving.done():
                     self._saving = asyncio.create_task(self._save_soon())
+            self.under_way, self.done = self.under_way - 1, self.done + 1
             self._room.release()
             self._under_way.task_done()
 

@@ -46,6 +46,16 @@ def switching_field(service: str) -> str:
     return f"switching:{service}"
 
 
+def rebuilds_field(service: str) -> str:
+    """Name the field of the deployment's hash that counts how often a service's state was rebuilt."""
+    return f"rebuilds:{service}"
+
+
+async def count_rebuilds(redis: Any, namespace: str, service: str) -> int:
+    """Return how often a service's state was rebuilt, as far as this Redis remembers."""
+    return int(await redis.hget(deployment_key(namespace), rebuilds_field(service)) or 0)
+
+
 async def check_redis(redis: Redis, settings: Settings, service: str = "") -> None:
     """Raise ConfigurationError for an unsafe server (unless allowed) or another number of partitions than before.
 

@@ -12,7 +12,7 @@ from services.runtime.keys import clock_key, deployment_key
 # Called by `store.py` (the first two lines), and by the functions of `functions.lua`.
 _ON_OWN_KEYS: Final = (
     "exists fcall hget hgetall hmget "
-    "xlen xrange zrangebyscore "
+    "xlen xrange zcount zrangebyscore "
     "del hdel hlen hset mget set xadd xrevrange xtrim zadd zcard zrem"
 ).split()
 _ON_NO_KEY: Final = ("config|get", "function|list", "select")

@@ -11,19 +11,23 @@ Promises, each proven by `tests/runtime/test_relay.py` and `tests/chaos`:
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from aiokafka import TopicPartition
 
 from services.runtime import metrics
-from services.runtime.clock import Clock, to_milliseconds
-from services.runtime.codec import unpack
+from services.runtime.clock import Clock, machine_milliseconds, to_milliseconds
+from services.runtime.codec import Outgoing, unpack
 from services.runtime.errors import Stopping
 from services.runtime.kafka import LogEnds, Publisher
+from services.runtime.logs import fields
 from services.runtime.patience import Patience
 from services.runtime.settings import Settings
 from services.runtime.store import FIRST, Store
+from services.runtime.tracing import Traces
 from services.runtime.waking import Waking
 
 log = logging.getLogger("addonflow.relay")
@@ -56,6 +60,7 @@ class Relay:
         patience: Patience,
         clock: Clock,
         settings: Settings,
+        traces: Traces | None = None,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -63,6 +68,7 @@ class Relay:
         self._patience = patience
         self._clock = clock
         self._settings = settings
+        self._traces = traces
         self._positions: dict[int, _Position] = {}
         self._waking = Waking()
 
@@ -112,13 +118,17 @@ class Relay:
         entries = await self._store.outbox(shard, position.cursor, self._settings.relay_records_max)
         if not entries:
             return 0
-        written = await self._publisher.publish(shard, [unpack(record) for _, record in entries])
+        records = [unpack(record) for _, record in entries]
+        written = await self._publisher.publish(shard, records)
         if any(each.first_offset <= position.offsets.get(topic, -1) for topic, each in written.items()):
             await self._publish_again(shard)
             return len(entries)
         position.move(entries[-1][0], {topic: each.last_batch_offset for topic, each in written.items()})
         for topic, each in written.items():
             metrics.PUBLISHED.labels(topic).inc(each.records)
+        _measure(entries, records)
+        if self._traces is not None:
+            self._traces.published(entries, records)
         return len(entries)
 
     async def save(self, shard: int) -> None:
@@ -131,6 +141,11 @@ class Relay:
             position.saved, position.unsaved = cursor, {}
         else:
             del self._positions[shard]
+
+    async def cursor(self, shard: int) -> str:
+        """Return the entry of the shard's outbox that was acknowledged last, here or before."""
+        position = self._positions.get(shard)
+        return position.cursor if position is not None else (await self._store.relay_position(shard))[0]
 
     async def _position(self, shard: int) -> _Position:
         if shard not in self._positions:
@@ -158,6 +173,18 @@ class Relay:
 
     async def _publish_again(self, shard: int) -> None:
         metrics.LOGS_LOST.inc()
-        log.error("shard %d: Kafka's log ends below what it acknowledged; publishing the retained outbox again", shard)
+        log.error(
+            "Kafka's log ends below what it acknowledged; publishing the retained outbox again",
+            extra=fields(shard=shard),
+        )
         self._positions.pop(shard, None)
         await self._store.rewind_relay(shard)
+
+
+def _measure(entries: Sequence[tuple[str, bytes]], records: Sequence[Outgoing]) -> None:
+    """Measure how long records waited. Cost: 0.2 µs each."""
+    now_ms = machine_milliseconds()
+    waited = Counter([(entry_id, record.topic) for (entry_id, _), record in zip(entries, records, strict=True)])
+    for (entry_id, topic), number in waited.items():
+        committed_ms = int(entry_id.partition("-")[0])
+        metrics.PUBLISH_LATENCY.observe(topic.name, (now_ms - committed_ms) / 1_000, number)

@@ -27,6 +27,7 @@ def config_of(application: Any, settings: Settings) -> uvicorn.Config:
         settings.http_port,
         http=BoundedHeads,
         ws="none",
+        log_config=None,  # its lines go the way of all
         log_level="warning",
         lifespan="on",
         access_log=False,

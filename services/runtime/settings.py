@@ -175,6 +175,16 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least severe level shown.")
     ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], Field(description="How the log is written: for a terminal, or a JSON object a line.")
+    ] = "text"
+    log_outcomes: Annotated[
+        bool, Field(description="A line at INFO for each message handled: what became of it. About 15 µs of CPU each.")
+    ] = False
+    traces: Annotated[
+        bool,
+        Field(description="Send OpenTelemetry spans; where and how many is said by the OTEL_… variables of its SDK."),
+    ] = False
 
     @property
     def inbox_retention_ms(self) -> int:

@@ -14,6 +14,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 
 from services.runtime import metrics
 from services.runtime.errors import Stopping
+from services.runtime.logs import fields
 
 log = logging.getLogger("addonflow.shards")
 _CANCEL_AGAIN_SECONDS = 0.5
@@ -63,5 +64,5 @@ class Shards(ConsumerRebalanceListener):  # type: ignore[misc]
         except Stopping:
             return
         except Exception as error:
-            log.exception("shard %d: a loop failed", shard)
+            log.exception("a loop failed", extra=fields(shard=shard))
             self._defect(error)

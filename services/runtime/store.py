@@ -7,9 +7,9 @@ Promises (each proven over real Valkey and Redis by `tests/runtime/test_store.py
 - Repeating a call whose reply was lost changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -81,6 +81,22 @@ class Commit:
             self.timers,
             self.gaps,
         )
+
+
+class Pending(NamedTuple):
+    """What a shard holds and what of it waits.
+
+    `unpublished`: 0, or 1 for one or more entries behind `cursor`, the oldest from `oldest_ms`. `first_timer`: name and
+    instant in ms of the earliest timer due, else None.
+    """
+
+    entries: int
+    cursor: str
+    unpublished: int
+    oldest_ms: int
+    timers_due: int
+    first_timer: tuple[bytes, int] | None
+    gaps: int
 
 
 def _pack(value: Any) -> bytes:
@@ -203,6 +219,32 @@ class Store:
     async def rewind_relay(self, shard: int) -> None:
         """Have the whole retained outbox published again."""
         await functions.call(self._redis, "rewind", self._keys[shard].outbox)
+
+    async def pending(self, cursors: Mapping[int, str], now_ms: int) -> dict[int, Pending]:
+        """Return what waits in shards, each with the entry of its outbox published last.
+
+        Cost: O(log timers) for a shard, one round trip for all.
+        """
+        pipe = self._redis.pipeline(transaction=False)
+        for shard, cursor in cursors.items():
+            keys = self._keys[shard]
+            pipe.xlen(keys.outbox)
+            pipe.xrange(keys.outbox, min=f"({cursor}", count=1)
+            pipe.zcount(keys.timers, "-inf", now_ms)
+            pipe.zrangebyscore(keys.timers, "-inf", now_ms, start=0, num=1, withscores=True)
+            pipe.hlen(keys.gaps)
+        replies = iter(await pipe.execute())
+        found = {}
+        for shard, cursor in cursors.items():
+            entries, oldest, due, first, gaps = (next(replies) for _ in range(5))
+            oldest_ms = int(oldest[0][0].partition(b"-")[0]) if oldest else 0
+            first_timer = (first[0][0], int(first[0][1])) if first else None
+            found[shard] = Pending(int(entries), cursor, len(oldest), oldest_ms, int(due), first_timer, int(gaps))
+        return found
+
+    async def count_outbox(self, shard: int, after: str, limit: int) -> int:
+        """Count the entries of the shard's outbox behind `after`, to a limit. Cost: reads them."""
+        return len(await self._redis.xrange(self._keys[shard].outbox, min=f"({after}", count=limit))
 
     async def outbox_length(self, shard: int) -> int:
         """Count the entries the shard's outbox retains."""

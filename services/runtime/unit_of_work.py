@@ -34,9 +34,12 @@ from services.runtime.delivery import Delivery
 from services.runtime.sequences import Arrival, Sequences
 from services.runtime.store import Commit, Loaded
 from services.runtime.stored import is_older, read
+from services.runtime.tracing import Traces
 
 ACCEPTED, IGNORED, REPEATED = "accepted", "ignored", "repeated"
 _REMOVE_TIMER = -1
+Handled = tuple[Delivery, str, Any]
+"""A delivery with the cause that its records name, what became of it, and its span or None. Plain: it is made often."""
 
 
 class _Said(NamedTuple):
@@ -51,8 +54,9 @@ class _Said(NamedTuple):
 class UnitOfWork(Generic[D]):
     """The account as it is while a batch is decided, on what was stored at `version`.
 
-    `arrivals` tells which sequences were out of line. `careful`: whether what a delivery leaves can be stored is tried
-    at once, and it fails by itself; else `commit` raises for the account.
+    `arrivals` tells which sequences were out of line, `handled` what was decided, `told` which payloads that said.
+    `traces`: where given, each delivery has a span, and what it says names it. `careful`: whether what a delivery
+    leaves can be stored is tried at once, and it fails by itself; else `commit` raises for the account.
     """
 
     def __init__(
@@ -64,12 +68,15 @@ class UnitOfWork(Generic[D]):
         loaded: Loaded,
         *,
         careful: bool = False,
+        traces: Traces | None = None,
     ) -> None:
         self._decider = decider
         self._answer = answer
         self._now = now
         self._time = to_rfc3339(now)
         self._careful = careful
+        self._traces = traces
+        self._span: Any = None
         self.version = loaded.version
         self._known = loaded.version > 0
         self._writes_account = False
@@ -86,6 +93,8 @@ class UnitOfWork(Generic[D]):
         self._timers: dict[str, int] = {}
         self._gaps: dict[str, str] = {}
         self.arrivals: list[tuple[str, int, Arrival]] = []
+        self.handled: list[Handled] = []
+        self.told: list[Payload] = []
 
     def add_rows(self, names: Sequence[str], stored: Sequence[bytes | None]) -> None:
         """Take in rows that were loaded, unless this unit has changed them since."""
@@ -128,11 +137,16 @@ class UnitOfWork(Generic[D]):
             due_ms = to_milliseconds(message.due)
             delivery = Delivery.of_timer(delivery.account_id, message.name, due_ms, self._sequences.said)
         before, emitted = self.state, dict(self._sequences.emitted)
+        if self._traces is not None:
+            self._span = self._traces.begin(delivery)
         try:
-            return self._handle(delivery)
+            outcome = self._handle(delivery)
         except Exception:
             self.state, self._sequences.emitted = before, emitted
             raise
+        if not isinstance(outcome, NeedsRows):
+            self.handled.append((delivery, outcome, self._span))
+        return outcome
 
     def _handle(self, delivery: Delivery) -> str | NeedsRows:
         arrival = None
@@ -202,6 +216,7 @@ class UnitOfWork(Generic[D]):
             said.append(self._said(delivery, result, sequenced=known))
             answer = codec.to_remember(said[-1].value, delivery.cause.request_digest or codec.digest_of(message))
         self._take_in(delivery, arrival, before, said, answer)
+        self.told += payloads
 
     def _is_known_after(self, before: State[D], arrival: Arrival | None) -> bool:
         state = self.state
@@ -253,7 +268,7 @@ class UnitOfWork(Generic[D]):
             said.sequence,
             delivery.cause.id,
             delivery.correlation_id,
-            delivery.traceparent,
+            self._traces.traceparent(self._span, delivery, said.id) if self._traces else delivery.traceparent,
             said.value,
         )
 

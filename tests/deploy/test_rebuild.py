@@ -146,7 +146,8 @@ def test_after_a_loss_everything_is_back_and_nothing_is_said_again(deployment: D
         )
         assert [*relay] == [f"offset:{BILLING.name}".encode()]
 
-    with running(deployment):
+    with running(deployment) as processes:
+        assert [process.metric("addonflow_rebuilds") for process in processes] == [1, 1, 1]
         deployment.send(*deployment.read(COMMANDS))
         deployment.until_at_rest(*SERVICES)
         assert said(deployment) == before

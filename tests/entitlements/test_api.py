@@ -250,3 +250,18 @@ async def test_a_member_and_staff_may_choose_one_id(service: Opened) -> None:
     assert (await service.post_as_staff(STAFF, order, key="same")).status_code == 200
     sold = [json.loads(each.value) for each in await service.said() if b"subscription_id" in each.value]
     assert len({each["subscription_id"] for each in sold}) == len(sold) == 2
+
+
+@pytest.mark.parametrize(
+    ("sent", "passed_on"),
+    [
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",) * 2,
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 or so", ""),
+    ],
+)
+async def test_the_trace_of_a_request_goes_on_in_what_it_causes(service: Opened, sent: str, passed_on: str) -> None:
+    """A caller's W3C trace context is in every record of its command; what is none is left out."""
+    headers = bearer(ISSUER.token("owner", ACCOUNT)) | {"Idempotency-Key": "key-1", "traceparent": sent}
+    assert (await service.client.post(COMMANDS, json=BUY, headers=headers)).status_code == 200
+    contexts = [dict(record.headers).get("ce_traceparent", b"").decode() for record in await service.said()]
+    assert contexts == [passed_on] * 2

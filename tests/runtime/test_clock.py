@@ -191,7 +191,6 @@ class Decisions:
             topics=(topics.COMMANDS,),
             dead_letters=None,  # type: ignore[arg-type]
             patience=Patience(health, 100),
-            health=health,
             clock=clock,
             settings=Settings(partitions=4),
             wake=lambda _: None,

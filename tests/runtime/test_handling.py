@@ -57,7 +57,6 @@ class Service:
             topics=(topics.ACCOUNTS, topics.COMMANDS),
             dead_letters=self.dead,  # type: ignore[arg-type]
             patience=self.patience,
-            health=self.health,
             clock=ManualClock(NOW),
             settings=SETTINGS,
             wake=self.woken.add,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.runtime.health import Health
+from services.runtime.health import Health, Waiting
 
 
 class Loop:
@@ -60,29 +60,62 @@ def test_what_is_away_makes_it_unready_and_not_dead(health: Health) -> None:
     assert health.ready() is None
 
 
-def test_records_that_wait_too_long_make_it_unready_and_later_dead(health: Health, loop: Loop) -> None:
-    """No progress for longer than the bearable stall: not ready; for three times as long: restart."""
-    health.behind(5)
+def test_what_stands_still_too_long_makes_it_unready_and_later_dead(health: Health, loop: Loop) -> None:
+    """What waits in the same place for longer than the bearable stall: not ready; three times as long: restart."""
+    health.looked("Redis", {"relay of shard 3": Waiting(5, "7-0")})
     loop.seconds += 30
+    health.looked("Redis", {"relay of shard 3": Waiting(5, "7-0")})
     assert health.ready() is None
 
     loop.seconds += 1
-    health.behind(7)
-    assert health.ready() == "no progress for 31 s"
+    health.looked("Redis", {"relay of shard 3": Waiting(7, "7-0")})
+    assert health.ready() == "relay of shard 3: no progress for 31 s"
     assert health.alive() is None
 
     loop.seconds += 60
-    assert health.alive() == "no progress for 91 s"
+    health.looked("Redis", {"relay of shard 3": Waiting(7, "7-0")})
+    assert health.alive() == "relay of shard 3: no progress for 91 s"
 
 
-def test_progress_ends_a_stall(health: Health, loop: Loop) -> None:
-    """Handled records, or none waiting, start the count anew."""
-    for progress in (health.progressed, lambda: health.behind(0)):
-        health.behind(5)
-        loop.seconds += 1_000
-        assert health.ready() is not None
-        progress()
-        assert health.ready() is None
-        health.behind(5)
-        assert health.ready() is None
-        health.progressed()
+@pytest.mark.parametrize("now", [Waiting(5, "8-0"), Waiting(0, "7-0"), None])
+def test_progress_ends_a_stall(health: Health, loop: Loop, now: Waiting | None) -> None:
+    """Another place, nothing that waits, or a shard that is another process's now: the count begins anew."""
+    health.looked("Redis", {"relay of shard 3": Waiting(5, "7-0")})
+    loop.seconds += 1_000
+    health.looked("Redis", {"relay of shard 3": Waiting(5, "7-0")})
+    assert health.ready() is not None
+
+    health.looked("Redis", {} if now is None else {"relay of shard 3": now})
+    assert health.ready() is None
+
+
+def test_one_that_stands_still_is_seen_among_many_that_do_not(health: Health, loop: Loop) -> None:
+    """The progress of other shards hides no shard that stands still."""
+    for second in range(40):
+        health.looked("Redis", {"timers of shard 1": Waiting(1, second), "timers of shard 2": Waiting(1, "same")})
+        loop.seconds += 1
+    assert health.ready() == "timers of shard 2: no progress for 40 s"
+
+
+def test_looking_that_ends_is_a_stall_itself(health: Health, loop: Loop) -> None:
+    """When nobody looks any more, nothing is known to make progress: not ready, and dead after three times as long."""
+    health.looked("Redis", {})
+    loop.seconds += 31
+    health.looked("Kafka", {})
+    assert health.ready() == "looking at Redis: no progress for 31 s"
+    loop.seconds += 60
+    assert health.alive() is not None
+
+
+def test_an_outage_is_no_stall(health: Health, loop: Loop) -> None:
+    """What stands still because Kafka is away asks for no restart, however long, and has its time anew afterwards."""
+    health.looked("Redis", {"relay of shard 3": Waiting(5, "7-0")})
+    health.away("publish", OSError("broken"))
+    loop.seconds += 1_000
+    assert health.ready() == "cannot publish: OSError: broken"
+    assert health.alive() is None
+
+    health.back("publish")
+    assert health.ready() is None
+    loop.seconds += 31
+    assert health.ready() is not None

@@ -46,7 +46,6 @@ class Feed:
             topics=(topics.COMMANDS,),
             dead_letters=None,  # type: ignore[arg-type]
             patience=self.patience,
-            health=health,
             clock=time or self.clock,
             settings=settings,
             wake=self.woken.append,

@@ -21,7 +21,7 @@ from tests.runtime.stored import COMMITTED, EVERYTHING
 from tests.runtime.toys import commit
 
 PERMITTED = {
-    *"exists fcall hget hgetall hmget xlen xrange zrangebyscore".split(),
+    *"exists fcall hget hgetall hmget xlen xrange zcount zrangebyscore".split(),
     *"del hdel hlen hset mget set xadd xrevrange xtrim zadd zcard zrem".split(),  # what the functions call
     *"hexists hsetnx".split(),  # on the deployment's key
     *"config|get function|list select".split(),

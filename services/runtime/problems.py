@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from contracts.results import Reason
@@ -112,7 +113,15 @@ def install(application: FastAPI) -> None:
     async def answer(_: Request, error: Exception) -> Response:
         return problem_of(error).response()
 
-    for kind in (Problem, HTTPException, RequestValidationError, *_FOR_THE_MOMENT, Stopping, Exception):
+    for kind in (
+        Problem,
+        HTTPException,
+        RequestValidationError,
+        *_FOR_THE_MOMENT,
+        Stopping,
+        ClientDisconnect,
+        Exception,
+    ):
         application.add_exception_handler(kind, answer)
 
 
@@ -127,7 +136,7 @@ def problem_of(error: Exception) -> Problem:
             return Problem(status, reason, f"{status.description or status.phrase}.", headers=error.headers)
         case RequestValidationError():
             return invalid(error.errors())
-        case Stopping():
+        case Stopping() | ClientDisconnect():  # nobody is there to read of it
             return unavailable()
         case _ if isinstance(error, _FOR_THE_MOMENT):
             log.warning("a request met trouble: %s: %s", type(error).__name__, error)

@@ -6,6 +6,7 @@ one sentence for people. Nothing of a token, a body or a stack ever stands in on
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from http import HTTPStatus
@@ -26,6 +27,9 @@ MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:addonflow:problem:"
 _RETRY_SECONDS = "1"
 _ERRORS_MAX = 20
+_MESSAGE_CHARACTERS_MAX = 300
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_UNNAMED = "(a field)"  # whose name is none of ours, nor one that somebody misspelt
 _FOR_THE_MOMENT = (*TROUBLE, ConfigurationError, ConflictsExhausted, Crowded)
 
 
@@ -147,12 +151,25 @@ def problem_of(error: Exception) -> Problem:
 
 
 def invalid(errors: Sequence[Any]) -> Problem:
-    """Return the answer to a request that is not as the API describes it; says where, never what was sent."""
-    found = [{"where": ".".join(map(str, error["loc"])), "message": error["msg"]} for error in errors[:_ERRORS_MAX]]
+    """Return the answer to a request that is not as the API describes it: where, and what it should be.
+
+    Of what was sent at most a field's name is said again, so the answer is of bounded size.
+    """
+    found = [{"where": _where(error["loc"]), "message": _message(error)} for error in errors[:_ERRORS_MAX]]
     detail = f"{found[0]['where']}: {found[0]['message']}"
     unreadable = errors[0]["type"] == "json_invalid" or errors[0]["loc"][:1] == ("header",)
     status = HTTPStatus.BAD_REQUEST if unreadable else HTTPStatus.UNPROCESSABLE_ENTITY
     return Problem(status, HttpReason.REQUEST_INVALID, detail, errors=found)
+
+
+def _where(place: Sequence[Any]) -> str:
+    return ".".join(str(part) if _NAME.fullmatch(str(part)) else _UNNAMED for part in place)
+
+
+def _message(error: Any) -> str:
+    if error["type"] == "union_tag_invalid":  # whose sentence repeats the tag
+        return f"Input should be one of {error['ctx']['expected_tags']}"
+    return str(error["msg"])[:_MESSAGE_CHARACTERS_MAX]
 
 
 _STATUS_OF: Mapping[Reason, int] = {

@@ -114,7 +114,8 @@ async def opened(
     await functions.ensure_loaded(redis)
     with tempfile.TemporaryDirectory() as folder:
         keys = ISSUER.write(Path(folder) / "jwks.json")
-        known = Settings(namespace=namespace, token_jwks=str(keys), **{"partitions": 4} | settings)
+        chosen: dict[str, Any] = {"partitions": 4, "commands_per_minute": 10_000} | settings
+        known = Settings(namespace=namespace, token_jwks=str(keys), **chosen)
         clock, health = ManualClock(now), Health(30)
         patience = Patience(health, 100)
         woken: list[int] = []

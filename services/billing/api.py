@@ -193,7 +193,7 @@ def _add_charging(router: APIRouter, door: Door[BillingAccount], invoices: Invoi
         """Give back an amount of an invoice; who acts is the token's subject."""
         staff_only(who)
         asked = await _CREDIT.read(request, account_id=account_id, staff_id=who.subject)
-        answer = await door.ask(topics.BACKOFFICE, asked, idempotency_key, _ANSWERS, request)
+        answer = await door.ask(who, topics.BACKOFFICE, asked, idempotency_key, _ANSWERS, request)
         if isinstance(answer, CreditRejected):
             raise refused(answer.reason, answer.message, command_id=answer.command_id)
         return answer

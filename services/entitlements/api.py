@@ -61,7 +61,7 @@ def doors(door: Door[Entitlements]) -> APIRouter:
         """Decide a member's command now; its events reach Kafka in the order they were decided."""
         own_account(account_id, who)
         asked = await _COMMANDS.read(request, account_id=account_id, user_id=who.subject)
-        return _accepted(await door.ask(topics.COMMANDS, asked, idempotency_key, _ANSWERS, request))
+        return _accepted(await door.ask(who, topics.COMMANDS, asked, idempotency_key, _ANSWERS, request))
 
     @router.post(
         "/back-office/commands", responses=responses(400, 415, *REFUSALS), openapi_extra=_STAFF_COMMANDS.described()
@@ -72,7 +72,7 @@ def doors(door: Door[Entitlements]) -> APIRouter:
         """Decide a command of the vendor's staff now; who acts is the token's subject."""
         staff_only(who)
         asked = await _STAFF_COMMANDS.read(request, account_id=account_id, staff_id=who.subject)
-        return _accepted(await door.ask(topics.BACKOFFICE, asked, idempotency_key, _ANSWERS, request))
+        return _accepted(await door.ask(who, topics.BACKOFFICE, asked, idempotency_key, _ANSWERS, request))
 
     router.routes[:0] = check_doors(door, catalog).routes + flag_doors(door, catalog).routes  # asked most, found first
     return router

@@ -4,7 +4,9 @@ POST /ofrep/v1/evaluate/flags/{key}    one flag: an add-on of the account
 POST /ofrep/v1/evaluate/flags          all of them, with an ETag
 
 A flag is boolean, its variant the access. A member's token says which account is asked about; products and staff name
-it in the context, as `account_id`. Clients of this protocol read errors in its own form, so every error has it here.
+it in the context, as `account_id`. Clients of this protocol read errors in its own form, so all that these operations
+answer has it. What is refused before one is reached (405, 408, 413, 431) is a problem, as everywhere: clients go by its
+status.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -81,7 +83,7 @@ class EvaluationFailure(BaseModel):
 
 
 class FlagPath(BaseModel):
-    """The path of a flag; a key that no add-on can have is not found, like any other."""
+    """The path of a flag; a key that no add-on can have, with a slash in it too, is not found, like any other."""
 
     key: str
 
@@ -119,7 +121,7 @@ def flag_doors(door: Door[Entitlements], catalog: Catalog) -> APIRouter:
     add_direct(
         router,
         "POST",
-        "/{key}",
+        "/{key:path}",
         _in_its_form(flag),
         reads=FlagPath,
         response_model=EvaluatedFlag,

@@ -1,7 +1,8 @@
 """How much a caller may ask of this process: a token bucket each, so that one cannot take the doors from the others.
 
-It is per process on purpose: a shared one would cost every request a call to Redis. Buckets that are full again are
-forgotten; their number is bounded.
+It is per process on purpose: a shared one would cost every request a call to Redis. Of a bucket only the instant is
+kept at which it is full again; from then on it is like one that never was, and is forgotten. Beyond 50,000 the one
+asked least recently is forgotten, full or not.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from services.runtime.problems import HttpReason, Problem
 
 _BUCKETS_MAX = 50_000
 _BURST_SHARE = 10
+_CLOCK_SECONDS = 1e-6  # what sums of fractions of a second may be off by
 
 
 class Allowance:
@@ -20,7 +22,7 @@ class Allowance:
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def take(self, caller: str, per_minute: int | None = None) -> None:
         """Count one request; Problem 429 with the seconds to wait when the caller has asked too much. Cost: O(1).
@@ -30,14 +32,18 @@ class Allowance:
         per_minute = per_minute or self._per_minute
         per_second, burst = per_minute / 60, max(1, per_minute // _BURST_SHARE)
         now = asyncio.get_running_loop().time()
-        left, seen_at = self._buckets.pop(caller, (burst, now))
-        left = min(burst, left + (now - seen_at) * per_second)
-        if left < 1:
-            self._buckets[caller] = (left, now)
-            seconds = math.ceil((1 - left) / per_second)
+        full_at = max(now, self._full_at.get(caller, now)) + 1 / per_second
+        wait = full_at - now - burst / per_second
+        if wait > _CLOCK_SECONDS:
+            seconds = math.ceil(wait)
             detail = f"You have asked a lot in a short time: try again in {seconds} seconds."
             headers = {"Retry-After": str(seconds)}
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, HttpReason.TOO_MANY_REQUESTS, detail, headers=headers)
-        self._buckets[caller] = (left - 1, now)
-        if len(self._buckets) > _BUCKETS_MAX:
-            self._buckets.popitem(last=False)
+        self._full_at[caller] = full_at
+        self._full_at.move_to_end(caller)
+        self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        """Forget buckets that are full, of those asked least recently; amortised, each is looked at once."""
+        while len(self._full_at) > _BUCKETS_MAX or next(iter(self._full_at.values())) <= now:
+            self._full_at.popitem(last=False)

@@ -93,7 +93,7 @@ class Door(Generic[D]):
         self.opening.pass_read()
         caller = await self.authentication.caller(request.headers.get("authorization"))
         per_minute = self.settings.product_requests_per_minute if caller.kind is Kind.PRODUCT else None
-        self.allowance.take(f"{caller.kind} {caller.account_id or ''} {caller.subject}", per_minute)
+        self.allowance.take(_name_of(caller), per_minute)
         return caller
 
     async def look(self, account_id: str, rows: tuple[str, ...] = ()) -> Seen[D]:
@@ -109,13 +109,22 @@ class Door(Generic[D]):
         return self.clock.now()
 
     async def ask(
-        self, topic: Topic, command: Payload, command_id: str, answers: TypeAdapter[A], request: Request
+        self,
+        who: Caller,
+        topic: Topic,
+        command: Payload,
+        command_id: str,
+        answers: TypeAdapter[A],
+        request: Request,
     ) -> A:
-        """Have a command of `topic` decided now, and return its one answer, read as `answers`.
+        """Have a command of `topic` decided now, and return its one answer, read as `answers`. Problem 422, 429 or 503.
 
-        `request` is what it came in: its `traceparent` is passed on. Cost: three calls to Redis.
+        `request` is what it came in: its `traceparent` is passed on. Cost: three calls to Redis, and what the command
+        leaves there: about 1.4 kB, for as long as answers are kept.
         """
         self.opening.pass_command()
+        if who.kind is Kind.MEMBER:
+            self.allowance.take(f"{_name_of(who)} commands", self.settings.commands_per_minute)
         digest = codec.digest_of(command)
         shard = shard_of(command.account_id, self.settings.partitions)
         context = request.headers.get("traceparent", "")
@@ -131,6 +140,10 @@ class Door(Generic[D]):
             detail = "This idempotency key was used for another request: choose a new one for a new request."
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, HttpReason.IDEMPOTENCY_KEY_REUSED, detail)
         return answers.validate_python(answer)
+
+
+def _name_of(caller: Caller) -> str:
+    return f"{caller.kind} {caller.account_id or ''} {caller.subject}"
 
 
 def own_account(account_id: str, caller: Caller) -> None:

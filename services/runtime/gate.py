@@ -14,7 +14,10 @@ from services.runtime.problems import HttpReason, Problem
 
 
 class BodyGate:
-    """Refuses bodies of more than `bytes_max` (413), and those not there within `seconds` (408)."""
+    """Refuses bodies of more than `bytes_max` (413), and those not there within `seconds` (408).
+
+    An answer that began before (a stream's) is ended instead, as if its caller had hung up.
+    """
 
     def __init__(self, application: ASGIApp, bytes_max: int, seconds: int) -> None:
         self._application = application
@@ -33,10 +36,9 @@ class BodyGate:
         body = _Body(self, receive, send, self._bytes_max, asyncio.get_running_loop().time() + self._seconds)
         try:
             await self._application(scope, body.receive, body.send)
-        except _NotTaken as error:
-            if body.answered:
-                raise
-            await error.problem.response()(scope, receive, send)
+            await body.end()
+        except* _NotTaken:  # by itself, or as one of those that a group of tasks ended with
+            await body.refuse(scope)
 
     def _too_large(self) -> Problem:
         detail = f"A request body has at most {self._bytes_max} bytes here."
@@ -52,10 +54,6 @@ class BodyGate:
 class _NotTaken(BaseException):
     """Ends a request whose body is not taken; no handler of the application's is to catch it."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.detail)
-        self.problem = problem
-
 
 class _Body:
     """The body of one request, as it comes."""
@@ -67,7 +65,8 @@ class _Body:
         self._bytes_left = bytes_left
         self._deadline = deadline
         self._complete = False
-        self.answered = False
+        self._answered = self._ended = self._cut_off = False
+        self._problem: Problem | None = None
 
     async def receive(self) -> Message:
         """Return the next part; what comes behind the body (a disconnection) may take its time."""
@@ -77,15 +76,35 @@ class _Body:
             async with asyncio.timeout_at(self._deadline):
                 message = await self._receive()
         except TimeoutError:
-            raise _NotTaken(self._gate._too_slow()) from None  # noqa: SLF001 - its own part
+            return self._not_taken(self._gate._too_slow())  # noqa: SLF001 - its own part
         if message["type"] == "http.request":
             self._bytes_left -= len(message.get("body", b""))
             self._complete = not message.get("more_body", False)
             if self._bytes_left < 0:
-                raise _NotTaken(self._gate._too_large())  # noqa: SLF001 - its own part
+                return self._not_taken(self._gate._too_large())  # noqa: SLF001 - its own part
         return message
 
+    def _not_taken(self, problem: Problem) -> Message:
+        """End the request; once it is being answered, only by saying that its caller is gone."""
+        if self._answered:
+            self._cut_off = self._complete = True
+            return {"type": "http.disconnect"}
+        self._problem = problem
+        raise _NotTaken
+
     async def send(self, message: Message) -> None:
-        """Pass an answer on."""
-        self.answered = True
-        await self._send(message)
+        """Pass an answer on, unless the request is refused."""
+        if self._problem is None:
+            self._answered = True
+            self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await self._send(message)
+
+    async def end(self) -> None:
+        """End an answer that was cut off, if its application did not."""
+        if self._cut_off and not self._ended:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def refuse(self, scope: Scope) -> None:
+        """Answer with why the body was not taken."""
+        if self._problem is not None:
+            await self._problem.response()(scope, self._receive, self._send)

@@ -6,6 +6,7 @@ one sentence for people. Nothing of a token, a body or a stack ever stands in on
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from contracts.results import Reason
@@ -25,6 +27,9 @@ MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:addonflow:problem:"
 _RETRY_SECONDS = "1"
 _ERRORS_MAX = 20
+_MESSAGE_CHARACTERS_MAX = 300
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_UNNAMED = "(a field)"  # whose name is none of ours, nor one that somebody misspelt
 _FOR_THE_MOMENT = (*TROUBLE, ConfigurationError, ConflictsExhausted, Crowded)
 
 
@@ -112,7 +117,15 @@ def install(application: FastAPI) -> None:
     async def answer(_: Request, error: Exception) -> Response:
         return problem_of(error).response()
 
-    for kind in (Problem, HTTPException, RequestValidationError, *_FOR_THE_MOMENT, Stopping, Exception):
+    for kind in (
+        Problem,
+        HTTPException,
+        RequestValidationError,
+        *_FOR_THE_MOMENT,
+        Stopping,
+        ClientDisconnect,
+        Exception,
+    ):
         application.add_exception_handler(kind, answer)
 
 
@@ -127,7 +140,7 @@ def problem_of(error: Exception) -> Problem:
             return Problem(status, reason, f"{status.description or status.phrase}.", headers=error.headers)
         case RequestValidationError():
             return invalid(error.errors())
-        case Stopping():
+        case Stopping() | ClientDisconnect():  # nobody is there to read of it
             return unavailable()
         case _ if isinstance(error, _FOR_THE_MOMENT):
             log.warning("a request met trouble: %s: %s", type(error).__name__, error)
@@ -138,12 +151,25 @@ def problem_of(error: Exception) -> Problem:
 
 
 def invalid(errors: Sequence[Any]) -> Problem:
-    """Return the answer to a request that is not as the API describes it; says where, never what was sent."""
-    found = [{"where": ".".join(map(str, error["loc"])), "message": error["msg"]} for error in errors[:_ERRORS_MAX]]
+    """Return the answer to a request that is not as the API describes it: where, and what it should be.
+
+    Of what was sent at most a field's name is said again, so the answer is of bounded size.
+    """
+    found = [{"where": _where(error["loc"]), "message": _message(error)} for error in errors[:_ERRORS_MAX]]
     detail = f"{found[0]['where']}: {found[0]['message']}"
     unreadable = errors[0]["type"] == "json_invalid" or errors[0]["loc"][:1] == ("header",)
     status = HTTPStatus.BAD_REQUEST if unreadable else HTTPStatus.UNPROCESSABLE_ENTITY
     return Problem(status, HttpReason.REQUEST_INVALID, detail, errors=found)
+
+
+def _where(place: Sequence[Any]) -> str:
+    return ".".join(str(part) if _NAME.fullmatch(str(part)) else _UNNAMED for part in place)
+
+
+def _message(error: Any) -> str:
+    if error["type"] == "union_tag_invalid":  # whose sentence repeats the tag
+        return f"Input should be one of {error['ctx']['expected_tags']}"
+    return str(error["msg"])[:_MESSAGE_CHARACTERS_MAX]
 
 
 _STATUS_OF: Mapping[Reason, int] = {

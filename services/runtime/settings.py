@@ -113,6 +113,14 @@ class Settings(BaseSettings):
     requests_per_minute: Annotated[
         int, Field(ge=1, description="What one caller may ask of one process in a minute; a tenth of it at once.")
     ] = 1_200
+    commands_per_minute: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="How many of these may be a member's commands: each, refused or not, takes 1.4 kB of Redis "
+            "for as long as answers are kept.",
+        ),
+    ] = 60
     promise_keys: Annotated[
         str | None,
         Field(

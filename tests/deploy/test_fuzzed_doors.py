@@ -54,7 +54,8 @@ _CHECKS = [
 def served(service: str, redis_url: str, keys: str, *events: Payload) -> Iterator[str]:
     """Serve a service's application, without Kafka, with the facts of an account and these events in its store."""
     module = __import__(f"services.{service}.app", fromlist=["build"])
-    known = Settings(namespace=f"fuzz{os.getpid()}.", redis_url=redis_url, token_jwks=keys, requests_per_minute=10**6)
+    plenty: dict[str, Any] = {"requests_per_minute": 10**6, "commands_per_minute": 10**6}
+    known = Settings(namespace=f"fuzz{os.getpid()}.", redis_url=redis_url, token_jwks=keys, **plenty)
     process = module.build(known)
     asyncio.run(_tell(known, service, process.decider, events))
     process.opening.to_commands()

@@ -161,7 +161,7 @@ async def test_what_is_refused_says_what_to_do_instead(service: Opened) -> None:
     ("body", "status", "where"),
     [
         ({}, 422, "body"),
-        ({"type": "BuyEverything"}, 422, "BuyEverything"),
+        ({"type": "BuyEverything"}, 422, "'PurchaseAddOn', "),
         (BUY | {"role": "owner"}, 422, "role"),
         (BUY | {"user_id": "owner"}, 422, "user_id"),
         (BUY | {"account_id": "other"}, 422, "account_id"),
@@ -178,6 +178,31 @@ async def test_a_body_that_is_not_a_command_is_told_what_is_wrong(
     assert (reply.status_code, reply.json()["reason"]) == (status, "request_invalid")
     assert where in reply.text or where == "body"
     assert await service.said() == []
+
+
+SECRET = "<script>SECRET</script>" * 1_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"type": SECRET},
+        {"type": [SECRET]},
+        BUY | {SECRET: 1},
+        BUY | {"expected": {SECRET: 1}},
+        BUY | {"entry_point": SECRET},
+        BUY | {"add_on": SECRET},
+        BUY | {"expected": {"amount_minor": SECRET, "currency": SECRET}},
+        BUY | {f"{SECRET[:2_300]}{number}": 1 for number in range(20)},
+    ],
+    ids=["tag", "no tag", "field", "inner field", "value", "text", "inner values", "fields"],
+)
+async def test_what_was_sent_does_not_come_back(service: Opened, body: dict[str, Any]) -> None:
+    """An answer to a body that is wrong repeats nothing of it, whatever is in it and however much."""
+    reply = await service.post(COMMANDS, body)
+    assert reply.status_code == 422
+    assert "SECRET" not in reply.text
+    assert len(reply.content) < 3_000
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"type": "PurchaseAddOn", "add_on": "\\ud800"}', "\x00", '{"n": 1e400}'])

@@ -15,7 +15,7 @@ from services.runtime.keys import shard_of
 from tests.doors import Opened, opened
 from tests.e2e.records import record
 from tests.entitlements.scenario import ACCOUNT, ADD_ON, DECIDER, NOW, account, member
-from tests.entitlements.test_api import ADD_ONS, BUY, COMMANDS
+from tests.entitlements.test_api import ADD_ONS, BUY, COMMANDS, STAFF
 from tests.runtime.toys import kafka_record
 
 namespaces = (f"admission{os.getpid()}-{number}." for number in count())
@@ -66,6 +66,24 @@ async def test_a_caller_who_asks_too_much_is_told_when_to_come_back(embedded_val
         assert [each.status_code for each in replies] == [404, 404, 429]
         assert 1 <= int(replies[2].headers["retry-after"]) <= 3
         assert (await service.get(ADD_ONS, user="admin")).status_code == 404
+
+
+async def test_a_member_may_look_far_more_than_order(embedded_valkey_url: str) -> None:
+    """Beyond their allowance of commands a member gets 429 and leaves nothing, while looks, others and staff go on."""
+    async with (
+        Redis.from_url(embedded_valkey_url) as redis,
+        opened("entitlements", DECIDER, doors, redis, next(namespaces), NOW, answer, commands_per_minute=30) as service,
+    ):
+        await service.tell(account(), member("owner"), member("agent"))
+        replies = [await service.post(COMMANDS, BUY, user="agent", key=f"k{number}") for number in range(5)]
+        assert [each.status_code for each in replies] == [403, 403, 403, 429, 429]
+        assert 1 <= int(replies[3].headers["retry-after"]) <= 2
+        assert len(await service.said()) == 3
+        assert {(await service.get(ADD_ONS, user="owner")).status_code for _ in range(5)} == {200}
+        assert (await service.post(COMMANDS, BUY, user="owner", key="other")).status_code == 200
+        order = {"type": "CancelSubscription", "subscription_id": "none", "when": "now", "reason": "asked"}
+        by_staff = [await service.post_as_staff(STAFF, order, key=f"s{number}") for number in range(5)]
+        assert {each.status_code for each in by_staff} == {404}
 
 
 async def test_many_at_once_have_one_effect(service: Opened) -> None:

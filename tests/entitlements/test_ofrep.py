@@ -223,7 +223,7 @@ async def test_a_removed_member_is_refused(served: Served) -> None:
     assert (await served.client.post(ONE, json={}, headers=member_token("agent"))).status_code == 403
 
 
-@pytest.mark.parametrize("key", ["a%20b", "x" * 500, "%00", "%ff", "changes", "Analytics_Plus"])
+@pytest.mark.parametrize("key", ["a%20b", "x" * 500, "%00", "%ff", "a%2Fb", "a/b", "changes", "Analytics_Plus"])
 async def test_a_key_that_is_no_add_on_is_not_found(served: Served, key: str) -> None:
     """Whatever a key looks like, it is a flag that there is not."""
     reply = await served.client.post(f"{FLAGS}/{key}", json=ACME, headers=PRODUCT)

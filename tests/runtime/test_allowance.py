@@ -50,4 +50,19 @@ async def test_the_number_of_buckets_is_bounded(monkeypatch: pytest.MonkeyPatch)
     bucket = Allowance(600)
     for number in range(100):
         bucket.take(f"caller-{number}")
-    assert len(bucket._buckets) == 10
+    assert len(bucket._full_at) == 10
+
+
+async def test_a_bucket_that_is_full_again_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has asked nothing for so long that all is allowed again takes no memory; who still lacks some is known."""
+    bucket = Allowance(600)
+    seconds = [1_000.0]
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "time", lambda: seconds[0])
+        for number in range(100):
+            bucket.take(f"caller-{number}")
+        taken(bucket, "olga", 100)
+        seconds[0] += 1
+        bucket.take("sam")
+        assert list(bucket._full_at) == ["olga", "sam"]
+        assert taken(bucket, "olga", 100) == 10

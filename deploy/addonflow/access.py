@@ -182,6 +182,7 @@ def kafka_lines(namespace: str, bootstrap: str) -> Iterator[str]:
 def redis_lines(settings: Settings) -> Iterator[str]:
     """Return the same rights as lines for Redis's own tool; PASSWORD stands for each password."""
     for service in SERVICES:
-        rules = rules_of(settings.namespace, service, virtual_clock=settings.virtual_clock)
+        clock, cluster = settings.virtual_clock, settings.redis_cluster
+        rules = rules_of(settings.namespace, service, virtual_clock=clock, cluster=cluster)
         quoted = " ".join(f'"{rule}"' if " " in rule else rule for rule in rules)
         yield f"ACL SETUSER {user_of(settings.namespace, service)} reset {quoted} >PASSWORD"

@@ -27,7 +27,7 @@ def own_keys(namespace: str, service: str) -> str:
     return f"{{{namespace}{service}.*}}:*"
 
 
-def rules_of(namespace: str, service: str, *, virtual_clock: bool) -> tuple[str, ...]:
+def rules_of(namespace: str, service: str, *, virtual_clock: bool, cluster: bool = False) -> tuple[str, ...]:
     """Return a service's rules in the order they are given, without its password. Each is one argument."""
     to_clock = _TO_KEEP_THE_CLOCK if virtual_clock else _TO_SEE_THE_CLOCK
     return (
@@ -35,7 +35,7 @@ def rules_of(namespace: str, service: str, *, virtual_clock: bool) -> tuple[str,
         f"~{own_keys(namespace, service)}",
         "resetchannels",
         "-@all",
-        *(f"+{command}" for command in (*_ON_OWN_KEYS, *_ON_NO_KEY, *_IN_A_CLUSTER)),
+        *(f"+{command}" for command in (*_ON_OWN_KEYS, *_ON_NO_KEY, *(_IN_A_CLUSTER if cluster else ()))),
         _selector(f"~{deployment_key(namespace)}", _ON_THE_DEPLOYMENT),
         _selector(f"{'' if virtual_clock else '%R'}~{clock_key(namespace)}", to_clock),
     )

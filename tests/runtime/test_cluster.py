@@ -153,7 +153,7 @@ async def test_a_service_needs_no_more_rights_in_a_cluster(
     """With the rights of `redis_rights.py`, given on every node, it starts, loads, commits and reads."""
     user, secret = f"{namespace}toy", tmp_path / "password"
     secret.write_text("a password of this test", encoding="utf-8")
-    rules = rules_of(namespace, "toy", virtual_clock=False)
+    rules = rules_of(namespace, "toy", virtual_clock=False, cluster=True)
     await everywhere(client, "ACL SETUSER", user, "reset", *rules, f">{secret.read_text(encoding='utf-8')}")
     own = connect_redis(settings.model_copy(update={"redis_username": user, "redis_password_file": secret}))
     try:

@@ -19,6 +19,7 @@ from tests.containers import DURABLE, answers, until
 PRIMARIES = 3
 _HOST = "127.0.0.1"
 _SLOTS = 16_384
+_WITHOUT_REPLICA = 3  # the first slot, the last, and the primary
 _NODE_TIMEOUT_MS = "2000"
 
 
@@ -49,7 +50,7 @@ class ValkeyCluster:
         until(lambda: all(self._known(client) == len(self.clients) for client in self.clients), "the cluster's nodes")
         self.clients[-1].execute_command("CLUSTER REPLICATE", self._ids[0])
         until(lambda: all(self._ok(client) for client in self.clients), "the cluster")
-        until(self._linked, "the replica")
+        until(lambda: self._linked() and all(map(self._knows_the_replica, self.clients)), "the replica")
 
     def _info(self, client: Redis) -> dict[str, str]:
         found: Any = client.execute_command("CLUSTER INFO")
@@ -64,6 +65,9 @@ class ValkeyCluster:
     def _linked(self) -> bool:
         replica = self.clients[-1].info("replication")
         return replica["role"] == "slave" and replica["master_link_status"] == "up"
+
+    def _knows_the_replica(self, client: Redis) -> bool:
+        return any(len(slots) > _WITHOUT_REPLICA for slots in client.execute_command("CLUSTER SLOTS"))
 
     def owner(self, slot: int) -> int:
         """Return the number of the node that owns a slot, as it says itself."""

@@ -30,6 +30,7 @@ from contracts.access import ADMIN, PARTIES, SERVICES, Right, rights, user_of
 from deploy.addonflow.passwords import KAFKA, Passwords
 from deploy.addonflow.rest import reach_redis
 from services.runtime import functions
+from services.runtime.cluster import everywhere
 from services.runtime.connecting import refuse_if_kafka_refuses
 from services.runtime.errors import AddonflowError, ConfigurationError
 from services.runtime.redis_rights import rules_of
@@ -163,7 +164,7 @@ async def grant_on_redis(settings: Settings, passwords: Passwords) -> int:
     users = passwords.of_services(settings)
     async with reach_redis(settings) as redis:
         for name, rules in users.items():
-            await redis.execute_command("ACL SETUSER", name, "reset", *rules)  # type: ignore[no-untyped-call]
+            await everywhere(redis, "ACL SETUSER", name, "reset", *rules)
         await functions.ensure_loaded(redis)
     return len(users)
 
@@ -181,6 +182,7 @@ def kafka_lines(namespace: str, bootstrap: str) -> Iterator[str]:
 def redis_lines(settings: Settings) -> Iterator[str]:
     """Return the same rights as lines for Redis's own tool; PASSWORD stands for each password."""
     for service in SERVICES:
-        rules = rules_of(settings.namespace, service, virtual_clock=settings.virtual_clock)
+        clock, cluster = settings.virtual_clock, settings.redis_cluster
+        rules = rules_of(settings.namespace, service, virtual_clock=clock, cluster=cluster)
         quoted = " ".join(f'"{rule}"' if " " in rule else rule for rule in rules)
         yield f"ACL SETUSER {user_of(settings.namespace, service)} reset {quoted} >PASSWORD"

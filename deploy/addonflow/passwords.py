@@ -69,7 +69,12 @@ class Passwords:
         """Return the rules of every service's user on Redis, with the digest of its password."""
         return {
             user_of(settings.namespace, service): (
-                *rules_of(settings.namespace, service, virtual_clock=settings.virtual_clock),
+                *rules_of(
+                    settings.namespace,
+                    service,
+                    virtual_clock=settings.virtual_clock,
+                    cluster=settings.redis_cluster,
+                ),
                 self._digest(service),
             )
             for service in SERVICES

@@ -16,6 +16,7 @@ _ON_OWN_KEYS: Final = (
     "del hdel hlen hset mget set xadd xrevrange xtrim zadd zcard zrem"
 ).split()
 _ON_NO_KEY: Final = ("config|get", "function|list", "select")
+_IN_A_CLUSTER: Final = ("asking", "cluster|slots", "command")  # its client asks who owns which slot
 _ON_THE_DEPLOYMENT: Final = ("hexists", "hget", "hsetnx")
 _TO_SEE_THE_CLOCK: Final = ("exists",)
 _TO_KEEP_THE_CLOCK: Final = ("exists", "get", "set")  # who comes first starts it, and puts it back when it is lost
@@ -26,7 +27,7 @@ def own_keys(namespace: str, service: str) -> str:
     return f"{{{namespace}{service}.*}}:*"
 
 
-def rules_of(namespace: str, service: str, *, virtual_clock: bool) -> tuple[str, ...]:
+def rules_of(namespace: str, service: str, *, virtual_clock: bool, cluster: bool = False) -> tuple[str, ...]:
     """Return a service's rules in the order they are given, without its password. Each is one argument."""
     to_clock = _TO_KEEP_THE_CLOCK if virtual_clock else _TO_SEE_THE_CLOCK
     return (
@@ -34,7 +35,7 @@ def rules_of(namespace: str, service: str, *, virtual_clock: bool) -> tuple[str,
         f"~{own_keys(namespace, service)}",
         "resetchannels",
         "-@all",
-        *(f"+{command}" for command in (*_ON_OWN_KEYS, *_ON_NO_KEY)),
+        *(f"+{command}" for command in (*_ON_OWN_KEYS, *_ON_NO_KEY, *(_IN_A_CLUSTER if cluster else ()))),
         _selector(f"~{deployment_key(namespace)}", _ON_THE_DEPLOYMENT),
         _selector(f"{'' if virtual_clock else '%R'}~{clock_key(namespace)}", to_clock),
     )

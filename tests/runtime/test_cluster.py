@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -13,6 +14,7 @@ from services.runtime.errors import ConfigurationError
 from services.runtime.gathering import Gathering
 from services.runtime.keys import ShardKeys
 from services.runtime.redis_check import check_redis, unsafe_settings
+from services.runtime.redis_rights import rules_of
 from services.runtime.settings import Settings
 from services.runtime.store import Store, Wanted, connect_redis
 from services.runtime.virtual_clock import move_clock, virtual_now
@@ -143,6 +145,26 @@ async def test_a_cluster_and_a_server_are_not_taken_for_each_other(
         with pytest.raises(ConfigurationError, match=said):
             await check_redis(redis, wrong)
         await redis.aclose()
+
+
+async def test_a_service_needs_no_more_rights_in_a_cluster(
+    cluster: ValkeyCluster, settings: Settings, client: Redis, namespace: str, tmp_path: Path
+) -> None:
+    """With the rights of `redis_rights.py`, given on every node, it starts, loads, commits and reads."""
+    user, secret = f"{namespace}toy", tmp_path / "password"
+    secret.write_text("a password of this test", encoding="utf-8")
+    rules = rules_of(namespace, "toy", virtual_clock=False, cluster=True)
+    await everywhere(client, "ACL SETUSER", user, "reset", *rules, f">{secret.read_text(encoding='utf-8')}")
+    own = connect_redis(settings.model_copy(update={"redis_username": user, "redis_password_file": secret}))
+    try:
+        await check_redis(own, settings, "toy")
+        await functions.ensure_loaded(own)
+        store = Store(own, namespace, "toy", SHARDS, 3_600_000)
+        assert await store.commit(0, [commit(document=b"{}")]) == [COMMITTED]
+        assert (await store.look(0, "acme", [])).document == b"{}"
+    finally:
+        await own.aclose()
+        await everywhere(client, "ACL DELUSER", user)
 
 
 async def test_a_cluster_out_of_reach_is_waited_for() -> None:

@@ -15,7 +15,7 @@ _ON_OWN_KEYS: Final = (
     "xlen xrange zcount zrangebyscore "
     "del hdel hlen hset mget set xadd xrevrange xtrim zadd zcard zrem"
 ).split()
-_ON_NO_KEY: Final = ("config|get", "function|list", "select")
+_ON_NO_KEY: Final = ("config|get", "function|list", "info", "select")
 _ON_THE_DEPLOYMENT: Final = ("hexists", "hget", "hsetnx")
 _TO_SEE_THE_CLOCK: Final = ("exists",)
 _TO_KEEP_THE_CLOCK: Final = ("exists", "get", "set")  # who comes first starts it, and puts it back when it is lost

@@ -21,10 +21,10 @@ from tests.runtime.stored import COMMITTED, EVERYTHING
 from tests.runtime.toys import commit
 
 PERMITTED = {
-    *"exists fcall hget hgetall hmget xlen xrange zrangebyscore".split(),
+    *"exists fcall hget hgetall hmget xlen xrange zcount zrangebyscore".split(),
     *"del hdel hlen hset mget set xadd xrevrange xtrim zadd zcard zrem".split(),  # what the functions call
     *"hexists hsetnx".split(),  # on the deployment's key
-    *"config|get function|list select".split(),
+    *"config|get function|list info select".split(),
 }
 WITHOUT_PERMISSION = set("auth hello quit reset".split())  # anybody may say who they are, or leave
 DENIED = "no permissions to run"
@@ -74,6 +74,7 @@ async def do_everything(store: Store) -> None:
     assert await store.outbox_length(0) > 0
     assert await store.has_spoken(0)
     await store.gaps(0)
+    assert (await store.pending({0: FIRST}, 10_000))[0].entries > 0
 
 
 @pytest.mark.parametrize("virtual_clock", [False, True])

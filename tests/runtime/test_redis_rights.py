@@ -74,6 +74,7 @@ async def do_everything(store: Store) -> None:
     assert await store.outbox_length(0) > 0
     assert await store.has_spoken(0)
     await store.gaps(0)
+    assert (await store.pending({0: FIRST}, 10_000))[0].entries > 0
 
 
 @pytest.mark.parametrize("virtual_clock", [False, True])

@@ -27,7 +27,7 @@ from tests.billing.scenario import given, purchase
 from tests.doors import Opened
 
 NAMES = "Zażółć gęślą jaźń, Ελλάς, Україна, שלום"
-EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> & {{ 7 * 7 }} **b** ${x}"
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> & {{ 7 * 7 }} **b** ${x} {nb}"
 ONE = "acme-000001"
 _RENDER = """
 import hashlib, sys

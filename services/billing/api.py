@@ -33,7 +33,7 @@ from services.billing.domain import BillingDecider
 from services.billing.preview import Preview, Previewing
 from services.billing.queries import InvoicePage, ShownInvoice, UpcomingBill
 from services.runtime.authentication import Caller, Kind
-from services.runtime.bodies import CommandBody, IdempotencyKey
+from services.runtime.bodies import COMMAND_REFUSALS, CommandBody, IdempotencyKey
 from services.runtime.decision import Rejected, State
 from services.runtime.door import Door, own_account, staff_only
 from services.runtime.problems import REFUSALS, HttpReason, Problem, refused, responses
@@ -186,7 +186,9 @@ def _add_charging(router: APIRouter, door: Door[BillingAccount], invoices: Invoi
         document = (await invoices.account(account_id, who)).document
         return queries.upcoming(document, await charging(account_id))
 
-    @router.post("/back-office/credits", responses=responses(400, 415, *REFUSALS), openapi_extra=_CREDIT.described())
+    @router.post(
+        "/back-office/credits", responses=responses(*COMMAND_REFUSALS, *REFUSALS), openapi_extra=_CREDIT.described()
+    )
     async def credit(
         account_id: AccountId, request: Request, idempotency_key: IdempotencyKey, who: Annotated[Caller, caller]
     ) -> CreditAccepted:

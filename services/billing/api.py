@@ -8,7 +8,6 @@ GET  /v1/accounts/{account_id}/upcoming-bill               what the next renewal
 POST /v1/accounts/{account_id}/back-office/credits         staff's IssueCredit, answered at once
 """
 
-import asyncio
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -31,9 +30,10 @@ from services.billing.charges import Charging
 from services.billing.directory import member_row, owner_refusal, refuse
 from services.billing.domain import BillingDecider
 from services.billing.preview import Preview, Previewing
+from services.billing.printing import COST, Printing
 from services.billing.queries import InvoicePage, ShownInvoice, UpcomingBill
 from services.runtime.authentication import Caller, Kind
-from services.runtime.bodies import CommandBody, IdempotencyKey
+from services.runtime.bodies import COMMAND_REFUSALS, CommandBody, IdempotencyKey
 from services.runtime.decision import Rejected, State
 from services.runtime.door import Door, own_account, staff_only
 from services.runtime.problems import REFUSALS, HttpReason, Problem, refused, responses
@@ -43,7 +43,6 @@ InvoiceNumber = Annotated[_Number, Path()]
 BeforeNumber = Annotated[_Number, Query()]
 _ANSWERS: TypeAdapter[CreditAccepted | CreditRejected] = TypeAdapter(CreditAccepted | CreditRejected)
 _CREDIT = CommandBody(IssueCredit, said=frozenset({"account_id", "staff_id"}))
-_PDFS_AT_ONCE = 2  # they take the CPU from what bills
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]")
 _KEPT_APART = {
     "Cache-Control": "private, no-cache",
@@ -121,7 +120,7 @@ def doors(prices: Prices) -> Callable[[Door[BillingAccount]], APIRouter]:
 
 def _add_reading(router: APIRouter, door: Door[BillingAccount], invoices: Invoices) -> None:
     caller = Depends(door.caller)
-    pdfs = asyncio.Semaphore(_PDFS_AT_ONCE)
+    printing = Printing()
 
     @router.get("/invoices", response_model_exclude_none=True)
     async def invoice_page(
@@ -152,10 +151,10 @@ def _add_reading(router: APIRouter, door: Door[BillingAccount], invoices: Invoic
     async def invoice_pdf(
         account_id: AccountId, invoice_number: InvoiceNumber, who: Annotated[Caller, caller]
     ) -> PdfResponse:
-        """Show an invoice as a PDF; the same invoice is the same bytes."""
+        """Show an invoice as a PDF; the same invoice is the same bytes. It counts as 20 requests."""
         shown = await invoices.one(account_id, who, invoice_number)
-        async with pdfs:
-            content = await asyncio.to_thread(documents.pdf, shown)
+        door.count(who, COST - 1)  # one is counted already
+        content = await printing.pdf(shown)
         name = _NOT_IN_A_NAME.sub("_", shown.invoice_number)
         return PdfResponse(content, headers=_KEPT_APART | {"Content-Disposition": f'inline; filename="{name}.pdf"'})
 
@@ -186,7 +185,9 @@ def _add_charging(router: APIRouter, door: Door[BillingAccount], invoices: Invoi
         document = (await invoices.account(account_id, who)).document
         return queries.upcoming(document, await charging(account_id))
 
-    @router.post("/back-office/credits", responses=responses(400, 415, *REFUSALS), openapi_extra=_CREDIT.described())
+    @router.post(
+        "/back-office/credits", responses=responses(*COMMAND_REFUSALS, *REFUSALS), openapi_extra=_CREDIT.described()
+    )
     async def credit(
         account_id: AccountId, request: Request, idempotency_key: IdempotencyKey, who: Annotated[Caller, caller]
     ) -> CreditAccepted:

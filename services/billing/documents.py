@@ -31,6 +31,7 @@ _PAGES: Final = Environment(
 )
 _PRODUCER: Final = "addonflow"
 _FONT: Final = "DejaVu"
+_PAGE_COUNT: Final = "\x1a" * 3  # becomes up to three digits; a control character, as no text of an invoice has one
 _HEADINGS: Final = ("Description", "Period", "Quantity", "Unit price", "Amount")
 _WIDTHS: Final = (70, 38, 22, 28, 28)
 _ALIGNED: Final = ("LEFT", "RIGHT", "RIGHT", "RIGHT", "RIGHT")
@@ -85,6 +86,7 @@ class _Document(FPDF):
         self.set_lang("en")
         self.set_producer(_PRODUCER)  # the library's own default names its version
         self.set_compression(compress=False)  # zlib's bytes are another on each machine
+        self.alias_nb_pages(_PAGE_COUNT)
         self.set_margins(12, 12)
         self.set_auto_page_break(auto=True, margin=18)
         for style, name in (("", "DejaVuSans.ttf"), ("B", "DejaVuSans-Bold.ttf")):
@@ -94,7 +96,7 @@ class _Document(FPDF):
         """Write which page it is."""
         self.set_y(-12)
         self.set_font(_FONT, "", 7)
-        self.cell(0, 5, f"{self.title}, page {self.page_no()} of {{nb}}", align="R")
+        self.cell(0, 5, f"{self.title}, page {self.page_no()} of {_PAGE_COUNT}", align="R")
 
     def facts(self, facts: Sequence[tuple[str, str]]) -> None:
         """Write names and values below each other."""

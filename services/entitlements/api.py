@@ -22,7 +22,7 @@ from services.entitlements.domain import EntitlementsDecider
 from services.entitlements.ofrep import flag_doors
 from services.entitlements.queries import ShownAddOns, add_ons_of, rows_of_member
 from services.runtime.authentication import Caller
-from services.runtime.bodies import CommandBody, IdempotencyKey
+from services.runtime.bodies import COMMAND_REFUSALS, CommandBody, IdempotencyKey
 from services.runtime.decision import Rejected
 from services.runtime.door import Door, own_account, staff_only
 from services.runtime.problems import REFUSALS, refused, responses
@@ -54,7 +54,7 @@ def doors(door: Door[Entitlements]) -> APIRouter:
             raise refused(shown.reason, shown.message, ask=shown.ask)
         return shown
 
-    @router.post("/commands", responses=responses(400, 415, *REFUSALS), openapi_extra=_COMMANDS.described())
+    @router.post("/commands", responses=responses(*COMMAND_REFUSALS, *REFUSALS), openapi_extra=_COMMANDS.described())
     async def command(
         account_id: AccountId, request: Request, idempotency_key: IdempotencyKey, who: Annotated[Caller, caller]
     ) -> CommandAccepted:
@@ -64,7 +64,9 @@ def doors(door: Door[Entitlements]) -> APIRouter:
         return _accepted(await door.ask(who, topics.COMMANDS, asked, idempotency_key, _ANSWERS, request))
 
     @router.post(
-        "/back-office/commands", responses=responses(400, 415, *REFUSALS), openapi_extra=_STAFF_COMMANDS.described()
+        "/back-office/commands",
+        responses=responses(*COMMAND_REFUSALS, *REFUSALS),
+        openapi_extra=_STAFF_COMMANDS.described(),
     )
     async def staff_command(
         account_id: AccountId, request: Request, idempotency_key: IdempotencyKey, who: Annotated[Caller, caller]

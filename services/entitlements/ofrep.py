@@ -25,11 +25,11 @@ from services.entitlements.account import Entitlements
 from services.entitlements.checking import look
 from services.entitlements.checks import Entitlement
 from services.runtime.authentication import Kind
-from services.runtime.bodies import SCHEMAS, require_json
+from services.runtime.bodies import BODY_REFUSALS, SCHEMAS, require_json
 from services.runtime.decision import Rejected
 from services.runtime.direct import add_direct, answered
 from services.runtime.door import Door, Seen
-from services.runtime.problems import problem_of
+from services.runtime.problems import problem_of, responses
 
 P = TypeVar("P", bound=BaseModel)
 ErrorCode = Literal["PARSE_ERROR", "TARGETING_KEY_MISSING", "INVALID_CONTEXT", "FLAG_NOT_FOUND", "GENERAL"]
@@ -101,7 +101,8 @@ class _NotEvaluated(Exception):  # noqa: N818 - named for what it says
 
 def flag_doors(door: Door[Entitlements], catalog: Catalog) -> APIRouter:
     """Return the operations of the protocol."""
-    router = APIRouter(prefix="/ofrep/v1/evaluate/flags", responses=_failures(400, 401, 403, 429, 500, 503, "default"))
+    failures = _failures(400, 401, 403, 429, 500, 503, "default") | responses(*BODY_REFUSALS)
+    router = APIRouter(prefix="/ofrep/v1/evaluate/flags", responses=failures)
 
     async def flag(request: Request, path: FlagPath) -> Response:
         """Evaluate one flag: whether the account may use the add-on of this key."""

@@ -24,15 +24,17 @@ class Allowance:
         self._per_minute = per_minute
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
-    def take(self, caller: str, per_minute: int | None = None) -> None:
-        """Count one request; Problem 429 with the seconds to wait when the caller has asked too much. Cost: O(1).
+    def take(self, caller: str, per_minute: int | None = None, cost: int = 1) -> None:
+        """Count a request; Problem 429 with the seconds to wait when the caller has asked too much. Cost: O(1).
 
-        `per_minute` is what this caller may ask, where that is not what most may.
+        `per_minute` is what this caller may ask, where that is not what most may. `cost` is how many requests this one
+        counts as; one that costs more than a bucket holds takes a full one.
         """
         per_minute = per_minute or self._per_minute
         per_second, burst = per_minute / 60, max(1, per_minute // _BURST_SHARE)
+        cost = min(cost, burst)
         now = asyncio.get_running_loop().time()
-        full_at = max(now, self._full_at.get(caller, now)) + 1 / per_second
+        full_at = max(now, self._full_at.get(caller, now)) + cost / per_second
         wait = full_at - now - burst / per_second
         if wait > _CLOCK_SECONDS:
             seconds = math.ceil(wait)

@@ -16,6 +16,10 @@ from services.runtime.problems import HttpReason, Problem, invalid
 
 SCHEMAS = "x-schemas"
 """Where an operation's description keeps the schemas of its body until the document collects them."""
+BODY_REFUSALS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+"""The statuses of what `gate.py` refuses: 408 a body that does not come, 413 one that is too large."""
+COMMAND_REFUSALS = (HTTPStatus.BAD_REQUEST, *BODY_REFUSALS, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+"""The statuses of what a command's body may be refused with, beside 422."""
 _MEDIA_TYPE = "application/json"
 
 

@@ -44,9 +44,9 @@ async def billing(url: str) -> AsyncIterator[Opened]:
         yield service
 
 
-async def as_staff(service: Opened, path: str) -> httpx.Response:
+async def as_staff(service: Opened, path: str, staff: str = "sue") -> httpx.Response:
     """Ask as one of the vendor's staff."""
-    return await service.client.get(path, headers=bearer(ISSUER.token("sue", None, scope=STAFF_SCOPE)))
+    return await service.client.get(path, headers=bearer(ISSUER.token(staff, None, scope=STAFF_SCOPE)))
 
 
 def numbers(reply: httpx.Response) -> list[str]:

@@ -1,11 +1,13 @@
 """Invoices for people: the same bytes for the same invoice, and every figure and name as it is."""
 
+import asyncio
 import hashlib
 import io
 import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,7 +18,7 @@ from pypdf import PdfReader
 
 from contracts.backoffice import Staff
 from contracts.invoices import InvoiceIssued
-from services.billing import documents
+from services.billing import documents, printing
 from services.billing.account import InvoiceRow
 from services.billing.queries import ShownInvoice, shown
 from tests.billing.bills import account_fact
@@ -27,7 +29,7 @@ from tests.billing.scenario import given, purchase
 from tests.doors import Opened
 
 NAMES = "Zażółć gęślą jaźń, Ελλάς, Україна, שלום"
-EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> & {{ 7 * 7 }} **b** ${x}"
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> & {{ 7 * 7 }} **b** ${x} {nb}"
 ONE = "acme-000001"
 _RENDER = """
 import hashlib, sys
@@ -218,6 +220,45 @@ async def test_the_words_of_staff_are_on_no_owners_document(service: Opened) -> 
     assert "bad week" not in for_owner.text
     assert "&lt;b&gt;a bad week&lt;/b&gt;" in for_staff.text
     assert "bad week" not in text_of((await service.get(f"{path}.pdf")).content)
+
+
+async def test_only_so_many_wait_for_a_pdf(service: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PDFs are made one after another; beyond those that may wait the next is 503 at once, and the others are made."""
+    await service.tell(purchase())
+    go_on, at_once = threading.Event(), threading.Semaphore(1)
+
+    def slow(_: ShownInvoice) -> bytes:
+        assert at_once.acquire(blocking=False)
+        assert go_on.wait(30)
+        at_once.release()
+        return b"%PDF-"
+
+    monkeypatch.setattr(documents, "pdf", slow)
+    asked = [
+        asyncio.create_task(as_staff(service, f"{INVOICES}/{ONE}/document.pdf", f"sue-{number}"))
+        for number in range(printing.ASKED_MAX + 1)
+    ]
+    try:
+        (first, *_), _ = await asyncio.wait(asked, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        go_on.set()
+    assert ((await first).status_code, (await first).headers["retry-after"]) == (503, "1")
+    answers = [(await each).status_code for each in asked]
+    assert sorted(answers) == [200] * printing.ASKED_MAX + [503]
+    assert (await as_staff(service, f"{INVOICES}/{ONE}/document.pdf")).status_code == 200
+
+
+async def test_one_owners_pdfs_leave_time_for_others(service: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PDF counts as 20 requests: who asks for one after another is told to wait, and another caller is not."""
+    await service.tell(purchase())
+    monkeypatch.setattr(documents, "pdf", lambda _: b"%PDF-")
+    path = f"{INVOICES}/{ONE}/document.pdf"
+    answers = [await service.get(path) for _ in range(12)]
+    assert [each.status_code for each in answers[:6]] == [200] * 6
+    refused = [each for each in answers if each.status_code == 429]
+    assert refused
+    assert refused[0].json()["reason"] == "too_many_requests"
+    assert (await as_staff(service, path)).status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["html", "pdf"])

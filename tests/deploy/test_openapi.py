@@ -23,6 +23,12 @@ OPERATIONS = [
     for path, operations in document["paths"].items()
     for method in operations
 ]
+WITH_A_BODY = [
+    case
+    for case in OPERATIONS
+    for service, path, method in [map(str, case.values)]
+    if "requestBody" in DOCUMENTS[service]["paths"][path][method]
+]
 OF_AN_ACCOUNT = [case for case in OPERATIONS if "{account_id}" in str(case.values[1])]
 
 
@@ -73,10 +79,25 @@ def test_every_reference_leads_somewhere(service: str) -> None:
 
 @pytest.mark.parametrize(("service", "path", "method"), OPERATIONS)
 def test_every_operation_says_what_it_may_answer(service: str, path: str, method: str) -> None:
-    """Each operation has a description, and every door the problems that each caller may meet."""
+    """Each operation has a description and the problems that each caller may meet; with a body, those of a body too."""
     operation = DOCUMENTS[service]["paths"][path][method]
     assert operation.get("description")
-    assert {"401", "403", "429", "503"} <= set(operation["responses"])
+    of_a_body = {"400", "408", "413"} if "requestBody" in operation else set()
+    assert {"401", "403", "429", "503"} | of_a_body <= set(operation["responses"])
+
+
+@pytest.mark.parametrize(("service", "path", "method"), WITH_A_BODY)
+async def test_a_body_that_is_too_large_is_refused_in_the_documented_form(
+    service: str, path: str, method: str, embedded_valkey_url: str, tmp_path: Path
+) -> None:
+    """Each operation with a body refuses one beyond the bound with 413, in the media type that its document names."""
+    documented = DOCUMENTS[service]["paths"][path][method]["responses"]["413"]["content"]
+    async with client_of(service, embedded_valkey_url, tmp_path) as client:
+        reply = await client.request(
+            method, filled(path), content=b" " * (Settings(namespace="").request_bytes_max + 1)
+        )
+    assert reply.status_code == 413
+    assert reply.headers["content-type"] in documented
 
 
 @pytest.mark.parametrize(("service", "path", "method"), OPERATIONS)

@@ -37,6 +37,21 @@ async def test_a_caller_may_ask_a_tenth_at_once_and_the_rest_in_time(monkeypatch
         assert taken(bucket, "olga", 100) == 60
 
 
+async def test_what_is_dear_counts_as_many_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 60 at once three of 20 pass; a refusal says when the next may, and takes nothing. None is too dear for all."""
+    bucket = Allowance(600)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: 1_000.0)
+    for _ in range(2):
+        bucket.take("olga", cost=20)
+    assert taken(bucket, "olga", 10) == 10
+    with pytest.raises(Problem) as caught:
+        bucket.take("olga", cost=20)
+    assert caught.value.headers == {"Retry-After": "1"}
+    assert taken(bucket, "olga", 20) == 10
+    bucket.take("sam", cost=1_000)
+    assert taken(bucket, "sam", 1) == 0
+
+
 async def test_one_caller_takes_nothing_from_another() -> None:
     """Each caller has a bucket of their own."""
     bucket = Allowance(600)

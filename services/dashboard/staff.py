@@ -10,7 +10,7 @@ from services.dashboard.bills import KINDS
 from services.dashboard.client import attempt
 from services.dashboard.commands import FormError, id_of, is_id, sent_as
 from services.dashboard.log import LogAway
-from services.dashboard.orders import carry_out, outcome_of
+from services.dashboard.orders import answer_page, carry_out, outcome_of
 from services.dashboard.shapes import Entitlements, Invoices
 from services.dashboard.staff_orders import ORDERS, staff_command
 from services.dashboard.standing import standing_of
@@ -124,4 +124,4 @@ async def answer(visit: Visit) -> Response:
     command_id = sent_as(form_id, account_id, visit.who.subject)
     found = await visit.desk.find_answer(account_id, command_id) if is_id(form_id) else None
     outcome = outcome_of(found, None, "") if found is not None else None
-    return visit.page("answer.html", outcome=outcome, back=_address(account_id), again=None)
+    return answer_page(visit, outcome, _address(account_id))

@@ -185,16 +185,19 @@ def test_an_owner_reads_invoices(site: Site) -> None:
 
 
 def test_a_page_follows_what_others_do(site: Site) -> None:
-    """An open Plan tab shows what another Owner bought, without a reload."""
+    """An open Plan tab shows what another Owner bought, without a reload, and leaves open what its reader opened."""
     account = site.account()
     watching = site.enter(account, "oscar")
     expect(watching.locator("#card-analytics_plus .state")).to_have_text("Not in your plan")
     expect(watching.get_by_role("complementary").get_by_role("link", name=re.compile("^Analytics"))).to_be_visible()
+    why_not = watching.locator("#card-aircall_ai details")
+    why_not.locator("summary").click()
     buying = site.enter(account, "olivia")
     buy(buying)
     expect(buying.get_by_role("heading", name="Analytics+ is yours")).to_be_visible()
     expect(watching.locator("#card-analytics_plus .state")).to_have_text("Active")
     expect(watching.get_by_role("complementary").get_by_role("link", name=re.compile("^Analytics"))).to_have_count(0)
+    assert why_not.evaluate("details => details.open")
 
 
 def test_an_open_page_never_mixes_two_people(site: Site) -> None:

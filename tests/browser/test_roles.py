@@ -176,7 +176,11 @@ def test_an_owner_reads_invoices(site: Site) -> None:
     buy(page)
     expect(page.get_by_role("heading", name="Analytics+ is yours")).to_be_visible()
     page.goto(f"{site.url}/invoices")
+    expect(page.get_by_role("region", name="Next bill").get_by_role("listitem")).to_have_text(
+        re.compile(r"^Analytics\+\$")
+    )
     page.get_by_role("list", name="Invoices, newest first").get_by_role("link").first.click()
+    expect(page.get_by_role("heading", name="Analytics+", exact=True)).to_be_visible()
     expect(page.locator(".equation")).to_contain_text("$17.95 × 7")
     expect(page.get_by_role("link", name="PDF")).to_be_visible()
     document = page.request.get(site.url + (page.get_by_role("link", name="PDF").get_attribute("href") or ""))

@@ -31,7 +31,7 @@ from services.billing.directory import member_row, owner_refusal, refuse
 from services.billing.domain import BillingDecider
 from services.billing.preview import Preview, Previewing
 from services.billing.printing import COST, Printing
-from services.billing.queries import InvoicePage, ShownInvoice, UpcomingBill
+from services.billing.queries import InvoicePage, Names, ShownInvoice, UpcomingBill
 from services.runtime.authentication import Caller, Kind
 from services.runtime.bodies import COMMAND_REFUSALS, CommandBody, IdempotencyKey
 from services.runtime.decision import Rejected, State
@@ -69,8 +69,9 @@ class Prices(NamedTuple):
 class Invoices:
     """Reads invoices for who may see them: an Owner of the account, or the vendor's staff."""
 
-    def __init__(self, door: Door[BillingAccount]) -> None:
+    def __init__(self, door: Door[BillingAccount], names: Names) -> None:
         self._door = door
+        self.names = names
 
     async def account(self, account_id: str, who: Caller, rows: tuple[str, ...] = ()) -> State[BillingAccount]:
         """Load an account for a caller who may see its invoices, with these rows. Problem 403 or 404."""
@@ -102,7 +103,7 @@ class Invoices:
         row: InvoiceRow | None = state.row(names[0]) if names else None
         if row is None:
             raise refused(Reason.INVOICE_UNKNOWN, _NO_INVOICE)
-        return queries.shown(row, to_staff=who.kind is Kind.STAFF)
+        return queries.shown(row, self.names, to_staff=who.kind is Kind.STAFF)
 
 
 def doors(prices: Prices) -> Callable[[Door[BillingAccount]], APIRouter]:
@@ -110,7 +111,7 @@ def doors(prices: Prices) -> Callable[[Door[BillingAccount]], APIRouter]:
 
     def make(door: Door[BillingAccount]) -> APIRouter:
         router = APIRouter(prefix="/v1/accounts/{account_id}", responses=responses(401, 403, 404, 422, 429, 503))
-        invoices = Invoices(door)
+        invoices = Invoices(door, {each: add_on.name for each, add_on in prices.catalog.add_ons.items()})
         _add_reading(router, door, invoices)
         _add_charging(router, door, invoices, prices)
         return router
@@ -183,7 +184,7 @@ def _add_charging(router: APIRouter, door: Door[BillingAccount], invoices: Invoi
     async def upcoming_bill(account_id: AccountId, who: Annotated[Caller, caller]) -> UpcomingBill:
         """Show what the next renewal charges as things stand."""
         document = (await invoices.account(account_id, who)).document
-        return queries.upcoming(document, await charging(account_id))
+        return queries.upcoming(document, await charging(account_id), invoices.names)
 
     @router.post(
         "/back-office/credits", responses=responses(*COMMAND_REFUSALS, *REFUSALS), openapi_extra=_CREDIT.described()

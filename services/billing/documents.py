@@ -2,7 +2,8 @@
 
 What stays true (`tests/billing/test_documents.py`):
 - The same invoice is the same bytes: a document has no time but the invoice's own, its fonts are those beside this
-  module, and nothing in it depends on the machine. Another release of the PDF library may write other bytes.
+  module, and nothing in it depends on the machine. Another release of the PDF library, or another name of an add-on in
+  the catalog, may write other bytes.
 - Whatever stands in a name or a reason is text: the page escapes it, the PDF never reads it as anything else.
 
 The fonts have Latin, Greek, Cyrillic, Hebrew, Arabic and Armenian letters, among others; a letter they lack (Chinese,
@@ -157,13 +158,19 @@ def _content(invoice: ShownInvoice) -> _Content:
 def _line(line: ShownLine) -> _Line:
     has_seats = line.credits is None and line.subscription_id != BASE_PLAN
     return _Line(
-        description=_in_one_line(line.description),
+        description=_in_one_line(_description(line)),
         period=days_in_words(line.period.from_, line.period.to),
         quantity=seats_in_words(line.quantity.total) if has_seats else "",
         unit_price=str(line.unit_price),
         amount=str(line.amount),
         derivation=_in_one_line(line.derivation),
     )
+
+
+def _description(line: ShownLine) -> str:
+    """Return a line's description, with the name of the add-on where it has the id."""
+    said = line.description.removeprefix(f"{line.add_on}, ")
+    return line.description if said == line.description else f"{line.name}, {said}"
 
 
 def _in_one_line(text: str) -> str:

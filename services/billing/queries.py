@@ -1,20 +1,23 @@
 """What may be asked about an account's invoices: a page of them, one with its derivations, and the bill to come."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from contracts.backoffice import Staff
-from contracts.invoices import InvoiceIssued, InvoiceKind, InvoiceLine
+from contracts.invoices import BASE_PLAN, InvoiceIssued, InvoiceKind, InvoiceLine
 from contracts.money import Money
 from contracts.payload import AccountId, AddOnId, CurrencyCode
 from services.billing.account import RENEWAL, BillingAccount, InvoiceRow, in_words, invoice_row, retimed
 from services.billing.charges import Charging
-from services.billing.proration import derivation
+from services.billing.proration import days_in_words, derivation
 from services.runtime.decision import State
 
+Names = Mapping[str, str]
+"""What the catalog calls the add-ons now: events and what is kept of them have their ids, which never change."""
+_BASE_PLAN_NAME = "Base plan"
 _Day = date  # a field of that name hides the type
 
 
@@ -39,8 +42,9 @@ class InvoicePage(BaseModel):
 
 
 class ShownLine(InvoiceLine):
-    """A line, and how its amount comes about, in one sentence."""
+    """A line, what people call what it is for, and how its amount comes about, in one sentence."""
 
+    name: str
     derivation: str
 
 
@@ -57,6 +61,7 @@ class UpcomingLine(BaseModel):
     """A charge of the bill to come."""
 
     add_on: AddOnId
+    name: str
     description: str
     amount: Money
     derivation: str
@@ -92,14 +97,14 @@ def page(state: State[BillingAccount], names: Sequence[str]) -> InvoicePage:
     )
 
 
-def shown(row: InvoiceRow, *, to_staff: bool) -> ShownInvoice:
+def shown(row: InvoiceRow, names: Names, *, to_staff: bool) -> ShownInvoice:
     """Show an invoice with its derivations; staff also who ordered it and why."""
     invoice = row.invoice
     return ShownInvoice(
         **_head(row),
         account_id=invoice.account_id,
         billed_to=row.billed_to or invoice.account_id,
-        lines=tuple(_line(line, invoice) for line in invoice.lines),
+        lines=tuple(_line(line, invoice, names) for line in invoice.lines),
         by=invoice.by if to_staff else None,
     )
 
@@ -117,11 +122,19 @@ def _head(row: InvoiceRow) -> dict[str, object]:
     }
 
 
-def _line(line: InvoiceLine, invoice: InvoiceIssued) -> ShownLine:
-    return ShownLine(**line.__dict__, derivation=derivation(line, invoice.kind))
+def _line(line: InvoiceLine, invoice: InvoiceIssued, names: Names) -> ShownLine:
+    return ShownLine(**line.__dict__, name=_name(line, names), derivation=derivation(line, invoice.kind))
 
 
-def upcoming(document: BillingAccount, charging: Charging) -> UpcomingBill:
+def _name(line: InvoiceLine, names: Names) -> str:
+    """Return what the catalog calls the add-on, and the account's facts the base plan."""
+    if line.add_on != BASE_PLAN:
+        return names.get(line.add_on, line.add_on)
+    label = line.description.partition(f", {days_in_words(line.period.from_, line.period.to)}")[0]
+    return _BASE_PLAN_NAME if line.credits is not None or label == BASE_PLAN else label
+
+
+def upcoming(document: BillingAccount, charging: Charging, names: Names) -> UpcomingBill:
     """Show the next bill, by the functions that make it; the account is known.
 
     It is the first that is not issued yet, whether its midnight is to come or has passed; of several on one midnight
@@ -136,6 +149,7 @@ def upcoming(document: BillingAccount, charging: Charging) -> UpcomingBill:
     lines = tuple(
         UpcomingLine(
             add_on=line.add_on,
+            name=_name(line, names),
             description=line.description,
             amount=line.amount,
             derivation=derivation(line, bill.kind),

@@ -1,4 +1,8 @@
-"""How a reader's own locale writes amounts and dates; the words around them are English."""
+"""How a reader's own locale writes amounts and dates; the words around them are English.
+
+Where the locale is written from right to left, each amount and date is isolated (UAX #9): the words around it, and what
+else stands in the line, keep their places.
+"""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +17,12 @@ from contracts.money import Money, minor_unit_digits
 DEFAULT = "en"
 _LANGUAGES_MAX = 10
 _TAG_CHARACTERS_MAX = 35
+_FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
+
+
+def isolated(text: object) -> str:
+    """Return text that keeps its own direction where no markup can say so, as in an option."""
+    return f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}"
 
 
 class Formats:
@@ -26,25 +36,28 @@ class Formats:
         """The locale's BCP 47 tag."""
         return str(self.locale).replace("_", "-")
 
+    def _written(self, text: str) -> str:
+        return isolated(text) if self.locale.text_direction == "rtl" else text
+
     def money(self, amount: Money) -> str:
         """Write an amount with as many digits as its currency has; it is rounded already."""
         digits = minor_unit_digits(amount.currency)
         figure = Decimal(amount.amount_minor).scaleb(-digits)
-        return format_currency(figure, amount.currency, locale=self.locale, decimal_quantization=False)
+        return self._written(format_currency(figure, amount.currency, locale=self.locale, decimal_quantization=False))
 
     def number(self, figure: int) -> str:
         """Write a whole number."""
-        return format_decimal(figure, locale=self.locale)
+        return self._written(format_decimal(figure, locale=self.locale))
 
     def day(self, when: date | datetime) -> str:
         """Write a day; an instant's day is that of UTC."""
         if isinstance(when, datetime):
             when = when.astimezone(UTC).date()
-        return format_date(when, "long", locale=self.locale)
+        return self._written(format_date(when, "long", locale=self.locale))
 
     def short_day(self, when: date) -> str:
         """Write a day in few letters."""
-        return format_date(when, "medium", locale=self.locale)
+        return self._written(format_date(when, "medium", locale=self.locale))
 
     def period(self, begin: date, end: date) -> str:
         """Write the days from `begin` up to, not including, `end`, by the first and the last of them."""
@@ -55,7 +68,8 @@ class Formats:
         if not isinstance(when, datetime):
             return self.day(when)
         day = format_date(when.astimezone(UTC).date(), "medium", locale=self.locale)
-        return f"{day}, {format_time(when.astimezone(UTC).time(), 'short', locale=self.locale)} UTC"
+        time = format_time(when.astimezone(UTC).time(), "short", locale=self.locale)
+        return f"{self._written(f'{day}, {time}')} UTC"
 
 
 def formats_for(accept_language: str, member_locale: str | None = None) -> Formats:

@@ -24,6 +24,16 @@ _DONE = {
     "SnoozeFeature": ("The requests for {name} are snoozed", "You hear of them again on the day you chose."),
     "ChangeDigest": ("Your choice is saved", "Summaries of requests come as often as you chose."),
 }
+_LOOKS_AFTER_SECONDS = (2, 2, 4, 8, 15, 30)
+_LOOKED = "looked"
+
+
+class Look(NamedTuple):
+    """When and where a page that has no answer yet looks for it again, and for the how manieth time."""
+
+    number: int
+    seconds: int
+    address: str
 
 
 class Outcome(NamedTuple):
@@ -68,7 +78,20 @@ async def answer(visit: Visit) -> Response:
     found = await visit.desk.find_answer(visit.account_id, command_id) if is_id(visit.part("form_id")) else None
     add_on = visit.query("add_on")
     outcome = outcome_of(found, shown if isinstance(shown, AddOns) else None, add_on) if found else None
-    return visit.page("answer.html", shown=shown, outcome=outcome, back="/plan", again=None)
+    return answer_page(visit, outcome, "/plan", shown)
+
+
+def answer_page(visit: Visit, outcome: Outcome | None, back: str, shown: object = None) -> Response:
+    """Return the page of an answer, or one that looks for it by itself: ever more seldom, for a minute."""
+    url = visit.request.url.remove_query_params(_LOOKED)
+    looked = visit.query(_LOOKED)
+    number = int(looked) if looked.isascii() and looked.isdecimal() else 0
+    look = None
+    if outcome is None and number < len(_LOOKS_AFTER_SECONDS):
+        next_url = url.include_query_params(**{_LOOKED: number + 1})
+        look = Look(number + 1, _LOOKS_AFTER_SECONDS[number], f"{next_url.path}?{next_url.query}")
+    look_again = f"{url.path}?{url.query}"
+    return visit.page("answer.html", shown=shown, outcome=outcome, back=back, look=look, look_again=look_again)
 
 
 def outcome_of(answer: CommandResult, shown: AddOns | None, add_on: str) -> Outcome:

@@ -52,21 +52,19 @@ class Dashboard:
         self.log = Log(settings)
         self.staff_log = Log(self._of_staff)
         self._patience = Patience(self.health, settings.backoff_ms_max)
-        self._reading = Reading(settings, self._heard, facts=self.demo is not None)
+        self._reading = Reading(settings, self._heard, all_facts=self.demo is not None)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def _heard(self, topic: Topic, envelope: Envelope) -> None:
-        if topic is ACCOUNTS:
-            if self.demo is not None:
-                self.demo.learn(envelope.data)
-            return
+        if topic is ACCOUNTS and self.demo is not None:
+            self.demo.learn(envelope.data)
         if isinstance(envelope.data, CommandResult):
             self.answers.take(envelope.data)
         self.changes.tell(envelope.account_id)
 
     async def start(self) -> None:
         """Wait for Kafka, check its topics, and hear what is said; later trouble leaves the pages as they are."""
-        wanted = [topic.name for topic in (*HEARD, ACCOUNTS, COMMANDS)]
+        wanted = [topic.name for topic in (*HEARD, COMMANDS)]
         await self._patience.until_done("reach Kafka", lambda: check_topics(self.settings, wanted))
         await self._patience.until_done("reach Kafka", lambda: check_topics(self._of_staff, [BACKOFFICE.name]))
         self._spawn(self._reading.run())

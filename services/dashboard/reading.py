@@ -1,4 +1,4 @@
-"""What this process hears of Kafka: answers to commands and changes of accounts, from now on, without a group.
+"""What this process hears of Kafka: answers to commands, facts and events, from now on and without a group.
 
 Every dashboard process hears everything; nothing is committed and nothing is owned. After trouble it goes on where it
 was, so an answer that came meanwhile is heard late and not lost.
@@ -18,7 +18,7 @@ from services.runtime.errors import TROUBLE
 from services.runtime.settings import Settings
 
 log = logging.getLogger("addonflow.dashboard.reading")
-HEARD = (RESULTS, BILLING_RESULTS, EVENTS, BILLING, NOTIFICATIONS)
+HEARD = (RESULTS, BILLING_RESULTS, EVENTS, BILLING, NOTIFICATIONS, ACCOUNTS)
 _POLL_MS = 1_000
 _RECORDS_MAX = 2_000
 _BACKOFF_SECONDS_MAX = 5.0
@@ -39,10 +39,11 @@ def make_consumer(settings: Settings) -> AIOKafkaConsumer:
 class Reading:
     """Hears the topics from now on; facts from their beginning, where the demo's directory wants them."""
 
-    def __init__(self, settings: Settings, take: Take, *, facts: bool) -> None:
+    def __init__(self, settings: Settings, take: Take, *, all_facts: bool) -> None:
         self._settings = settings
         self._take = take
-        self._topics = partitions_of(settings, (*HEARD, ACCOUNTS) if facts else HEARD)
+        self._all_facts = all_facts
+        self._topics = partitions_of(settings, HEARD)
         self._positions: dict[TopicPartition, int] = {}
         self.begun = asyncio.Event()
 
@@ -69,7 +70,8 @@ class Reading:
         consumer.assign(list(self._topics))
         ends = await consumer.end_offsets(list(self._topics))
         for partition, topic in self._topics.items():
-            known = self._positions.get(partition, 0 if topic is ACCOUNTS else ends[partition])
+            first = 0 if topic is ACCOUNTS and self._all_facts else ends[partition]
+            known = self._positions.get(partition, first)
             self._positions[partition] = known if known <= ends[partition] else 0  # a log that was lost begins again
             consumer.seek(partition, self._positions[partition])
 

@@ -151,8 +151,9 @@ class Invoices(Value):
 
 
 class ShownLine(InvoiceLine):
-    """A charge with its derivation in words."""
+    """A charge, what people call what it is for, and its derivation in words."""
 
+    name: str | None = None
     derivation: str | None = None
 
     @property
@@ -171,6 +172,7 @@ class UpcomingLine(Value):
     """What one subscription adds to the next bill."""
 
     add_on: str
+    name: str | None = None
     description: str
     amount: Money
 

@@ -10,8 +10,8 @@ from services.dashboard.bills import KINDS
 from services.dashboard.client import attempt
 from services.dashboard.commands import FormError, id_of, is_id, sent_as
 from services.dashboard.log import LogAway
-from services.dashboard.orders import carry_out, outcome_of
-from services.dashboard.shapes import Entitlements
+from services.dashboard.orders import answer_page, carry_out, outcome_of
+from services.dashboard.shapes import Entitlements, Invoices
 from services.dashboard.staff_orders import ORDERS, staff_command
 from services.dashboard.standing import standing_of
 from services.dashboard.visits import Visit, go, page
@@ -43,7 +43,8 @@ async def account(visit: Visit) -> Response:
     if standing.account is None and not standing.history:
         text = f"Nothing has been said of an account {account_id}: its id is what the account system calls it."
         return visit.page("find.html", HTTPStatus.NOT_FOUND, said=text)
-    listed = await attempt(visit.desk.client.invoices(account_id, visit.token))
+    before = visit.query("before") or None
+    listed = await attempt(visit.desk.client.invoices(account_id, visit.token, before))
     access = await attempt(visit.desk.client.entitlements(account_id, visit.token))
     add_ons = dict.fromkeys([*visit.desk.catalog.add_ons, *standing.add_ons])
     return visit.page(
@@ -52,6 +53,8 @@ async def account(visit: Visit) -> Response:
         standing=standing,
         held=[(each, name_of(visit, each), standing.held(each)) for each in add_ons],
         listed=listed,
+        older=_address(account_id, before=str(listed.next)) if isinstance(listed, Invoices) and listed.next else None,
+        newest=_address(account_id) if before else None,
         access={each.add_on: each for each in access.entitlements} if isinstance(access, Entitlements) else None,
         kinds=KINDS,
         order_at=order_at,
@@ -69,8 +72,8 @@ def order_at(account_id: str, order: str, **about: str) -> str:
     return f"/back-office/order?{urlencode({'id': account_id, 'order': order, **about})}"
 
 
-def _address(account_id: str) -> str:
-    return f"/back-office/account?{urlencode({'id': account_id})}"
+def _address(account_id: str, **about: str) -> str:
+    return f"/back-office/account?{urlencode({'id': account_id, **about})}"
 
 
 @page(Kind.STAFF)
@@ -121,4 +124,4 @@ async def answer(visit: Visit) -> Response:
     command_id = sent_as(form_id, account_id, visit.who.subject)
     found = await visit.desk.find_answer(account_id, command_id) if is_id(form_id) else None
     outcome = outcome_of(found, None, "") if found is not None else None
-    return visit.page("answer.html", outcome=outcome, back=_address(account_id), again=None)
+    return answer_page(visit, outcome, _address(account_id))

@@ -91,4 +91,11 @@ async def decide(visit: Visit) -> Response:
         command_id=command_id,
         answered=answered,
         today=visit.desk.clock.now().date(),
+        cadence=visit.form.get("cadence") or (await _cadence(visit) if what == "digest" else None),
     )
+
+
+async def _cadence(visit: Visit) -> str | None:
+    """Return how often the Owners hear of requests now, None where that cannot be asked."""
+    asked = await attempt(visit.desk.client.feature_requests(visit.account_id, visit.token))
+    return asked.cadence if isinstance(asked, FeatureRequests) else None

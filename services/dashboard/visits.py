@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from services.dashboard.cards import Link, discoveries_of
 from services.dashboard.client import Refused, Trouble, attempt
 from services.dashboard.commands import FormError
-from services.dashboard.locales import Formats, formats_for
+from services.dashboard.locales import Formats, formats_for, isolated
 from services.dashboard.parts import Dashboard
 from services.dashboard.sessions import Session, is_form_of
 from services.dashboard.shapes import AddOns
@@ -37,6 +37,7 @@ ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+ENVIRONMENT.filters["isolated"] = isolated
 ENVIRONMENT.tests["trouble"] = lambda each: isinstance(each, Trouble)
 ENVIRONMENT.tests["refused"] = lambda each: isinstance(each, Refused)
 Handler = Callable[["Visit"], Awaitable[Response]]

@@ -10,6 +10,10 @@ from tests.architecture.sources import ROOT, project_files, text
 
 DASHBOARD = Path("services/dashboard")
 TEMPLATES = sorted(path for path in project_files() if path.parent == DASHBOARD / "templates")
+_WRITTEN = (
+    r"(?<!field)(?<!session)\.name\b|account_name|account_id|\bnote\"|\.note\b"
+    r"|\.who\b|\.about\b|fields\[|description|_number\b"
+)
 VENDORED = {
     "htmx-4.0.1.min.js": "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130",
     "htmx-sse-4.0.1.min.js": "18ef2761356ec1fe0bb6d92612315b37517a7c1e9856b661c5ae81fef239d103",
@@ -30,6 +34,16 @@ def test_nothing_is_inline_or_from_elsewhere(path: Path) -> None:
     page = text(path)
     assert not re.search(r"<script(?![^>]*\bsrc=\"/static/)|<style|\sstyle=|\son[a-z]+=|hx-on|javascript:", page)
     assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", page)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_what_people_write_keeps_its_own_direction(path: Path) -> None:
+    """A name, a note or an id stands in an element of its own direction: a Hebrew one moves nothing around it."""
+    page = re.sub(r"{% block title %}.*?{% endblock %}|{%.*?%}|{#.*?#}", "", text(path), flags=re.DOTALL)
+    shown = re.sub(r"<(?!bdi>)(?:[^<>{}]|{{.*?}})*>", lambda tag: "@" if 'dir="auto"' in tag[0] else "<>", page)
+    written = re.finditer(rf"{{{{ (?!\w+\()[^{{}}]*(?:{_WRITTEN})[^{{}}]*}}}}", shown)
+    loose = [each[0] for each in written if not shown[: each.start()].endswith(("<bdi>", "@"))]
+    assert [each for each in loose if "| isolated" not in each] == []
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)

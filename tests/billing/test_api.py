@@ -182,13 +182,14 @@ async def test_a_malformed_cursor_is_told(service: Opened, query: str) -> None:
 
 
 async def test_an_invoice_explains_each_line(service: Opened) -> None:
-    """An invoice is shown as it was issued, with a derivation for each line and to whom it was billed."""
+    """An invoice is shown as it was issued, with a name and a derivation for each line, and to whom it was billed."""
     await service.tell(purchase())
     (outgoing,) = await service.said()
     shown = (await service.get(f"{INVOICES}/acme-000001")).json()
     assert [line.pop("derivation") for line in shown["lines"]] == [
         "17.95 USD x 1 seat x 20/30 days (30 Sep 2026 to 19 Oct 2026, America/New_York) = 11.97 USD"
     ]
+    assert [line.pop("name") for line in shown["lines"]] == ["Analytics_Plus"]
     assert (shown.pop("billed_to"), shown.pop("credited")) == ("Acme", {"amount_minor": 0, "currency": "USD"})
     assert InvoiceIssued.model_validate(shown) == InvoiceIssued.model_validate_json(outgoing.value)
 
@@ -226,9 +227,9 @@ async def test_the_bill_to_come_is_what_the_renewal_charges(service: Opened) -> 
     await service.tell(account_fact(2), purchase())
     shown = (await service.get(UPCOMING)).json()
     assert (shown["date"], shown["currency"], shown["total"]["amount_minor"]) == ("2026-10-20", "USD", 4_290)
-    assert [(line["add_on"], line["amount"]["amount_minor"]) for line in shown["lines"]] == [
-        ("base_plan", 2_495),
-        ("analytics_plus", 1_795),
+    assert [(line["add_on"], line["name"], line["amount"]["amount_minor"]) for line in shown["lines"]] == [
+        ("base_plan", "Professional", 2_495),
+        ("analytics_plus", "Analytics_Plus", 1_795),
     ]
     assert all(line["derivation"].endswith(" USD") for line in shown["lines"])
     assert (await as_staff(service, UPCOMING)).json() == shown

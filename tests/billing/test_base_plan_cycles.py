@@ -74,7 +74,7 @@ def test_a_cycle_changed_before_the_first_base_bill_charges_no_day_before_the_fa
     facts = fact(1, *BY_THE_YEAR), fact(2, *new)
     story = told(TOLD, facts[1], story=told(SOLD, facts[0], bought))
     assert base_plan(story) == []
-    assert upcoming(story.document, Charging(ProrationRule.DAY, 0, ACCOUNT, story.now)).date == date(2027, 1, 4)
+    assert upcoming(story.document, Charging(ProrationRule.DAY, 0, ACCOUNT, story.now), {}).date == date(2027, 1, 4)
     story.advance(timedelta(days=134))
     assert [first for first, _, _ in base_plan(story)] == ["2027-01-04"]
     assert audited(story, facts[0], bought, facts[1]) == []

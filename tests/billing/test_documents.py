@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,14 @@ from services.billing.queries import ShownInvoice, shown
 from tests.billing.bills import account_fact
 from tests.billing.opening import CREDIT, CREDITS, INVOICES, as_staff, billing
 from tests.billing.previewing import account
-from tests.billing.running import Running
+from tests.billing.running import Running, credit
 from tests.billing.scenario import given, purchase
 from tests.doors import Opened
 
 NAMES = "Zażółć gęślą jaźń, Ελλάς, Україна, שלום"
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> & {{ 7 * 7 }} **b** ${x} {nb}"
 ONE = "acme-000001"
+NAMED = {"analytics_plus": "Analytics+"}
 _RENDER = """
 import hashlib, sys
 from services.billing import documents
@@ -46,7 +48,7 @@ def invoice(billed_to: str = "Acme", *, to_staff: bool = False, by: Staff | None
     assert isinstance(issued, InvoiceIssued)
     lines = tuple(each.model_copy(update=line) for each in issued.lines)
     row = InvoiceRow(invoice=issued.model_copy(update={"lines": lines, "by": by}), billed_to=billed_to)
-    return shown(row, to_staff=to_staff)
+    return shown(row, NAMED, to_staff=to_staff)
 
 
 def text_of(content: bytes) -> str:
@@ -175,11 +177,25 @@ def test_a_long_invoice_has_all_its_lines() -> None:
     assert f"page {pages} of {pages}" in text
 
 
+def test_add_ons_have_the_names_of_the_catalog() -> None:
+    """Neither document says the id of an add-on or of the base plan, whether charged or credited; the event does."""
+    story = given().given(account_fact(), purchase()).advance(timedelta(days=20))
+    story.when(credit("5.00 USD", "acme-000002"))
+    for number, called in ((1, ["Analytics+"]), (2, ["Professional", "Analytics+"]), (3, ["Base plan", "Analytics+"])):
+        row: InvoiceRow = story.row(f"invoice:{number}")
+        assert "analytics_plus, " in "".join(line.description for line in row.invoice.lines)
+        made = shown(row, NAMED, to_staff=False)
+        assert [line.name for line in made.lines] == called
+        for text in (text_of(documents.pdf(made)), _Seen(documents.page(made)).text):
+            assert not re.search("analytics_plus|base_plan", text)
+            assert all(f"{name}, " in text for name in called)
+
+
 def test_a_credit_note_names_what_it_gives_back() -> None:
     """A credit is called one, and its negative amounts and the invoice it is of are shown."""
     running = Running()
     running.credit("1.00 USD")
-    text = text_of(documents.pdf(shown(running.story.row("invoice:2"), to_staff=False)))
+    text = text_of(documents.pdf(shown(running.story.row("invoice:2"), NAMED, to_staff=False)))
     assert "Credit note" in text
     assert "Total -1.00 USD" in text
     assert f"-1.00 USD of what {ONE} charged" in text

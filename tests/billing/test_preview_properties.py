@@ -92,7 +92,7 @@ def test_what_is_previewed_is_charged_without_a_promise(
     shown = looking.preview()
     assert looking.buy().total == shown.today.amount
     document, then = looking.billing.document, max(now, looking.billing.document.timers[RENEWAL])
-    to_come = upcoming(document, Charging(rule, 0, ACCOUNT, now))
+    to_come = upcoming(document, Charging(rule, 0, ACCOUNT, now), {})
     looking.at(then)
     bill = looking.billing.emitted[0]
     assert isinstance(bill, InvoiceIssued)

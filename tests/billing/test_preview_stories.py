@@ -128,7 +128,7 @@ def _is_charged(shown: Preview, story: Story, wait: timedelta) -> None:
 
 def _comes_next(story: Story) -> None:
     """The next renewal that is issued is the bill to come; where none comes nothing is shown."""
-    shown = upcoming(story.billing.document, Charging(story.rule, 0, ACCOUNT, story.billing.now))
+    shown = upcoming(story.billing.document, Charging(story.rule, 0, ACCOUNT, story.billing.now), {})
     due, before = story.billing.document.timers.get(RENEWAL), len(story.billing.events)
     assert (due is None) is (shown.date is None)
     if due is not None:

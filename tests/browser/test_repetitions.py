@@ -78,6 +78,20 @@ def test_an_address_that_is_passed_on_is_another_form(site: Site) -> None:
     assert sorted(said.requested_by.user_id for said in asked) == ["sam", "sina"]
 
 
+def test_an_answer_that_comes_is_told_and_is_where_the_reader_goes_on(site: Site) -> None:
+    """A page that waits shows the answer by itself: its live region stays, and the focus is on the heading."""
+    account = site.account()
+    page = site.enter(account, "sam", "/request/analytics_plus")
+    waiting = page.context.new_page()
+    form_id = page.locator("input[name=command_id]").get_attribute("value")
+    waiting.goto(f"{site.url}/answers/{form_id}?add_on=analytics_plus")
+    waiting.locator("#answer").evaluate("region => { region.stays = true }")
+    waiting.get_by_role("link", name="Look again").focus()
+    page.get_by_role("button", name="Send the request").click()
+    expect(waiting.get_by_role("heading", name="Your Owners are told")).to_be_focused()
+    assert waiting.locator("#answer").evaluate("region => region.stays")
+
+
 def test_a_reload_of_the_answer_changes_nothing(site: Site) -> None:
     """The answer stands at an address of its own: reloading it shows it again, and sends nothing."""
     account = site.account()

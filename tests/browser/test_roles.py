@@ -4,6 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from contracts.accounts import AccountUpdated, Licenses
 from contracts.commands import PurchaseAddOn, RequestFeature, RequestQuote, StartTrial
 from contracts.events import AddOnPurchased, TrialStarted
 from tests.browser.site import Site
@@ -169,6 +170,21 @@ def test_an_owner_sees_what_the_team_asks_for(site: Site) -> None:
     expect(owner.get_by_role("heading", name="The requests for Analytics+ are declined")).to_be_visible()
 
 
+def test_an_owner_sees_and_changes_how_often_summaries_come(site: Site) -> None:
+    """The form has the choice that is in force, at first every day, and after a change the one that was made."""
+    account = site.account()
+    page = site.enter(account, "olivia", "/requests/digest")
+    expect(page.get_by_label("Every day")).to_be_checked()
+    page.get_by_label("Once a week").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="Your choice is saved")).to_be_visible()
+    for _ in range(20):  # notifications hears of it a moment later
+        page.goto(f"{site.url}/requests/digest")
+        if page.get_by_label("Once a week").is_checked():
+            break
+    expect(page.get_by_label("Once a week")).to_be_checked()
+
+
 def test_an_owner_reads_invoices(site: Site) -> None:
     """The list leads to an invoice with the figures of each line, and to its document."""
     account = site.account()
@@ -176,7 +192,11 @@ def test_an_owner_reads_invoices(site: Site) -> None:
     buy(page)
     expect(page.get_by_role("heading", name="Analytics+ is yours")).to_be_visible()
     page.goto(f"{site.url}/invoices")
+    expect(page.get_by_role("region", name="Next bill").get_by_role("listitem")).to_have_text(
+        re.compile(r"^Analytics\+\$")
+    )
     page.get_by_role("list", name="Invoices, newest first").get_by_role("link").first.click()
+    expect(page.get_by_role("heading", name="Analytics+", exact=True)).to_be_visible()
     expect(page.locator(".equation")).to_contain_text("$17.95 × 7")
     expect(page.get_by_role("link", name="PDF")).to_be_visible()
     document = page.request.get(site.url + (page.get_by_role("link", name="PDF").get_attribute("href") or ""))
@@ -185,16 +205,29 @@ def test_an_owner_reads_invoices(site: Site) -> None:
 
 
 def test_a_page_follows_what_others_do(site: Site) -> None:
-    """An open Plan tab shows what another Owner bought, without a reload."""
+    """An open Plan tab shows what another Owner bought, without a reload, and leaves open what its reader opened."""
     account = site.account()
     watching = site.enter(account, "oscar")
     expect(watching.locator("#card-analytics_plus .state")).to_have_text("Not in your plan")
     expect(watching.get_by_role("complementary").get_by_role("link", name=re.compile("^Analytics"))).to_be_visible()
+    why_not = watching.locator("#card-aircall_ai details")
+    why_not.locator("summary").click()
     buying = site.enter(account, "olivia")
     buy(buying)
     expect(buying.get_by_role("heading", name="Analytics+ is yours")).to_be_visible()
     expect(watching.locator("#card-analytics_plus .state")).to_have_text("Active")
     expect(watching.get_by_role("complementary").get_by_role("link", name=re.compile("^Analytics"))).to_have_count(0)
+    assert why_not.evaluate("details => details.open")
+
+
+def test_a_page_follows_the_account(site: Site) -> None:
+    """An open Plan tab shows the price for the seats that the account system says, without a reload."""
+    account = site.account()
+    page = site.enter(account, "olivia")
+    expect(page.locator("#card-analytics_plus .price")).to_contain_text("for your 7 seats")
+    [fact] = site.log(account, AccountUpdated)
+    site.state(fact.model_copy(update={"revision": 2, "licenses": Licenses(standard=9)}))
+    expect(page.locator("#card-analytics_plus .price")).to_contain_text("for your 9 seats")
 
 
 def test_an_open_page_never_mixes_two_people(site: Site) -> None:

@@ -86,6 +86,13 @@ async def test_a_credit_is_explained_as_billing_does(tmp_path: Path) -> None:
     assert facts_of(of_an_amount) == ["Gives back of"]
 
 
+async def test_a_line_is_called_what_people_call_it(tmp_path: Path) -> None:
+    """The page has the add-on's name as billing gives it, not its id, and its days in the reader's locale alone."""
+    page = await invoice_page(tmp_path, line(name="Analytics+"))
+    assert "<h2><bdi>Analytics+</bdi></h2>" in page.text
+    assert "analytics_plus" not in page.text.partition("<main")[2]
+
+
 async def test_the_base_plan_has_no_seats(tmp_path: Path) -> None:
     """The base plan is charged for the account, not for seats."""
     base = line(subscription_id=BASE_PLAN, add_on=BASE_PLAN, quantity=Licenses(standard=1), share=WHOLE)

@@ -1,5 +1,6 @@
 """Locales: the first known language of a reader writes amounts and dates; nonsense falls back to English."""
 
+import re
 from datetime import UTC, date, datetime
 
 import pytest
@@ -72,3 +73,22 @@ def test_days_and_instants() -> None:
     formats = formats_for("en-GB")
     assert formats.day(date(2026, 9, 30)) == "30 September 2026"
     assert formats.instant(datetime(2026, 9, 30, 23, 5, tzinfo=UTC)) == "30 Sept 2026, 23:05 UTC"
+
+
+@pytest.mark.parametrize("tag", ["ar", "he", "fa"])
+def test_what_is_written_from_right_to_left_is_isolated(tag: str) -> None:
+    """No part of a value that is written from right to left stands outside an isolate, so nothing around it moves."""
+    formats = formats_for(tag)
+    day, instant = date(2026, 9, 30), datetime(2026, 9, 30, 23, 5, tzinfo=UTC)
+    written = [formats.day(day), formats.short_day(day), formats.day(instant), formats.instant(instant)]
+    written += [formats.money(Money(amount_minor=1197, currency="USD")), formats.number(1_000)]
+    written += [formats.period(day, date(2026, 10, 20)), formats.instant(day)]
+    for each in written:
+        outside = re.sub("\u2068[^\u2068\u2069]+\u2069", "", each)
+        assert outside in {"", " – ", " UTC"}
+
+
+@pytest.mark.parametrize("tag", ["en", "de", "ja"])
+def test_what_is_written_from_left_to_right_has_no_marks(tag: str) -> None:
+    """Where nothing can move, what is copied from a page is plain."""
+    assert "\u2068" not in formats_for(tag).instant(datetime(2026, 9, 30, tzinfo=UTC))

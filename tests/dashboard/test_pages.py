@@ -1,6 +1,7 @@
 """The pages over HTTP: who is let in, which forms count, and what every answer says to a browser."""
 
 import asyncio
+import re
 from html import unescape
 from pathlib import Path
 
@@ -202,3 +203,28 @@ async def test_a_forms_address_holds_its_command(tmp_path: Path, path: str) -> N
     assert first.status_code == 303
     assert "command=dashboard-" in first.headers["location"]
     assert second.status_code != 303
+
+
+async def test_who_waits_for_an_answer_looks_ever_more_seldom_and_not_for_ever(tmp_path: Path) -> None:
+    """An address without an answer is asked a few times within about a minute; then only its reader asks again."""
+    desk = desk_of(tmp_path)
+
+    async def nothing(*_: str) -> None:
+        return None
+
+    desk.find_answer = nothing  # type: ignore[assignment, method-assign]
+    waits, address = [], f"/answers/dashboard-{'0' * 32}?add_on=analytics_plus"
+    async with browsing(desk) as client:
+        await sign_in(client, token_of(tmp_path, **MEMBER))
+        while True:
+            page = await client.get(address)
+            after = re.search(r'hx-get="([^"]+)"[^>]* hx-trigger="load delay:(\d+)s"', page.text)
+            if after is None:
+                break
+            address = unescape(after[1])
+            waits.append(int(after[2]))
+            assert "It has been taken" not in page.text
+    assert waits == sorted(waits)
+    assert 40 <= sum(waits) <= 90
+    assert f'/answers/dashboard-{"0" * 32}?add_on=analytics_plus">Look again' in page.text
+    assert "what was never sent has no answer" in page.text

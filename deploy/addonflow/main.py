@@ -10,6 +10,7 @@ from rich.console import Console
 
 from deploy.addonflow.clock_command import clock_app
 from deploy.addonflow.command import Kafka, RedisUrl, run_to_end, settings_of
+from deploy.addonflow.dead_letters_command import dead_letters_app
 from deploy.addonflow.token_command import keys, token
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
 topics_app = typer.Typer(no_args_is_help=True, help="The topics of a deployment.")
 app.add_typer(topics_app, name="topics")
 app.add_typer(clock_app, name="clock")
+app.add_typer(dead_letters_app, name="dead-letters")
 app.command()(keys)
 app.command()(token)
 

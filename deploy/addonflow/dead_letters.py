@@ -27,6 +27,7 @@ from services.runtime.codec import Header
 from services.runtime.inputs import Place
 
 SETTLES: Final = "dlq_settles"
+REPLAYED, DROPPED = "replayed", "dropped"
 _FIRST_OF_OURS: Final = "dlq_reason"
 _TRUNCATED: Final = "dlq_truncated_from_bytes"
 _SOURCES: Final = {
@@ -210,3 +211,15 @@ async def read_letters(
                     letter = letter_of(record, place)
                     if choice.takes(letter):
                         yield letter, marks.get(letter.offset)
+
+
+async def dropped(log: Logs, partitions: int, service: str, now: datetime) -> set[tuple[str, int, int, bytes | None]]:
+    """Return which records a service is to make nothing of: topic, partition, offset and value (a lost log has others).
+
+    What nobody has dealt with, or was replayed, is not among them: the log tells what became of it.
+    """
+    return {
+        (letter.topic.name, letter.place[1], letter.origin_offset, letter.original.value)
+        async for letter, settled in read_letters(log, partitions, Choice(now=now, service=service))
+        if settled is not None and settled.outcome == DROPPED
+    }

@@ -169,8 +169,8 @@ async def _deal(
     why: str = "",
     again: bool = False,
 ) -> int:
-    from deploy.addonflow.dead_letters import Settled
-    from deploy.addonflow.dead_letters_replay import DROPPED, Doing, deal
+    from deploy.addonflow.dead_letters import DROPPED, Settled
+    from deploy.addonflow.dead_letters_replay import Doing, deal
     from deploy.addonflow.messages import BadInput
 
     choice = _choice(*given)

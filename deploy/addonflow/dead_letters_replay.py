@@ -24,12 +24,11 @@ from rich.progress import Progress, TextColumn
 
 from contracts.topics import READERS, Kind
 from deploy.addonflow import connections
-from deploy.addonflow.dead_letters import Choice, Letter, Settled, mark, read_letters
+from deploy.addonflow.dead_letters import REPLAYED, Choice, Letter, Settled, mark, read_letters
 from deploy.addonflow.history import logs
 from services.runtime.codec import Unreadable, decode
 from services.runtime.settings import Settings
 
-REPLAYED, DROPPED = "replayed", "dropped"
 CONNECT_SECONDS: Final = 5
 _AT_ONCE: Final = 200
 _FETCH_MS: Final = 5_000

@@ -6,7 +6,7 @@ partition are found once, before, and then read whole for every shard.
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -74,6 +74,15 @@ class ShardHistory:
     def accounts(self) -> list[str]:
         """Every account there is anything of."""
         return sorted(self.inputs.keys() | self.own.keys())
+
+    def leave_out(self, records: Container[tuple[str, int, int, bytes | None]]) -> None:
+        """Forget inputs: topic, partition, offset and value of each."""
+        for account_id, inputs in self.inputs.items():
+            self.inputs[account_id] = [
+                (topic, record)
+                for topic, record in inputs
+                if (topic.name, record.partition, record.offset, record.value) not in records
+            ]
 
     def deliveries(self, account_id: str) -> list[Delivery]:
         """Return what the service could read of an account, each partition's in order of offsets."""

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from contracts.topics import BY_NAME, Kind
+from deploy.addonflow.dead_letters import dropped
 from deploy.addonflow.history import Logs, ShardHistory
 from deploy.addonflow.rebuild_group import read_up_to
 from services.runtime.bootstrap import Process
@@ -103,8 +104,9 @@ class ShardFold:
 
 
 async def shard_fold(process: Process, log: Logs, shard: int, until: datetime) -> ShardFold:
-    """Read a shard and how far the service has come in it."""
+    """Read a shard and how far the service has come in it; without what was set aside and dropped."""
     history = await log.shard(process.service, shard)
+    history.leave_out(await dropped(log, process.settings.partitions, process.service, until))
     partitions = {place: log.partition(place) for place in history.ends}
     marks = await read_up_to(log.admin, process.settings, process.service, list(partitions.values()))
     return ShardFold(

@@ -9,8 +9,18 @@ from rich.console import Console
 
 from contracts.backoffice import EndTrial
 from contracts.topics import ACCOUNTS, BACKOFFICE, COMMANDS, EVENTS, Topic
-from deploy.addonflow.dead_letters import SETTLES, Choice, Letter, Settled, letter_of, mark, read_letters
-from deploy.addonflow.dead_letters_replay import DROPPED, REPLAYED, Doing, deal, obstacle
+from deploy.addonflow.dead_letters import (
+    DROPPED,
+    REPLAYED,
+    SETTLES,
+    Choice,
+    Letter,
+    Settled,
+    letter_of,
+    mark,
+    read_letters,
+)
+from deploy.addonflow.dead_letters_replay import Doing, deal, obstacle
 from deploy.addonflow.dead_letters_shown import printable
 from deploy.addonflow.history import logs
 from deploy.addonflow.topics import create

@@ -197,10 +197,13 @@ def _place_of(letter_id: str) -> Place:
 
 
 async def read_letters(
-    log: Logs, partitions: int, choice: Choice
+    log: Logs, partitions: int, choice: Choice, partition: int | None = None
 ) -> AsyncGenerator[tuple[Letter, Settled | None], None]:
-    """Yield the chosen letters with what was done about them, each partition in order, up to where it ends now."""
-    bounds = await log.bounds(choice.places(partitions))
+    """Yield the chosen letters with what was done about them, each partition in order, up to where it ends now.
+
+    `partition`: only those of one.
+    """
+    bounds = await log.bounds(place for place in choice.places(partitions) if partition in (None, place[1]))
     for place, (begin, end) in bounds.items():
         marks: dict[int, Settled] = {}
         async for batch in log.read(place, begin, end):

@@ -11,6 +11,7 @@ from rich.console import Console
 from deploy.addonflow.clock_command import clock_app
 from deploy.addonflow.command import Kafka, RedisUrl, run_to_end, settings_of
 from deploy.addonflow.dead_letters_command import dead_letters_app
+from deploy.addonflow.gaps_command import gaps_app, replay
 from deploy.addonflow.token_command import keys, token
 
 app = typer.Typer(
@@ -23,6 +24,8 @@ topics_app = typer.Typer(no_args_is_help=True, help="The topics of a deployment.
 app.add_typer(topics_app, name="topics")
 app.add_typer(clock_app, name="clock")
 app.add_typer(dead_letters_app, name="dead-letters")
+app.add_typer(gaps_app, name="gaps")
+app.command()(replay)
 app.command()(keys)
 app.command()(token)
 

@@ -15,6 +15,7 @@ from deploy.addonflow.dead_letters import Choice, Letter, Settled, read_letters
 from deploy.addonflow.dead_letters_replay import CONNECT_SECONDS, obstacle
 from deploy.addonflow.history import logs
 from deploy.addonflow.messages import BadInput
+from deploy.addonflow.records import printable
 from services.runtime.settings import Settings
 
 _SHOWN_BYTES_MAX: Final = 16_384
@@ -75,13 +76,6 @@ async def find(settings: Settings, choice: Choice) -> tuple[Letter, Settled | No
         async for letter, settled in letters:
             return letter, settled, obstacle(letter, settings, choice.now, settled)
     raise BadInput(f"there is no dead letter {choice.ids[0]}")
-
-
-def printable(text: str) -> str:
-    """Return text that cannot move a terminal's cursor or colour: what is not printable is escaped."""
-    return "".join(
-        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in text
-    )
 
 
 def _line(letter: Letter, settled: Settled | None) -> Text:

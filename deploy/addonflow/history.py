@@ -203,6 +203,11 @@ class Logs:
                     into[account_id].append((topic, record))
                     history.records += 1
 
+    async def places(self, topics: Iterable[Topic], account_id: str) -> list[Place]:
+        """Return where records of an account may be on some topics. Cost: reads topics of outside writers once."""
+        shard = shard_of(account_id, self._settings.partitions)
+        return [(topic.name, number) for topic in topics for number in await self._partitions(topic, shard)]
+
     async def _partitions(self, topic: Topic, shard: int) -> Sequence[int]:
         """Return where records of a shard may be: its own partition, or all when the topic's writer scatters them."""
         if topic.writer in READERS:

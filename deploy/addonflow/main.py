@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from deploy.addonflow.account_command import account_app
 from deploy.addonflow.clock_command import clock_app
 from deploy.addonflow.command import Kafka, RedisUrl, run_to_end, settings_of
 from deploy.addonflow.dead_letters_command import dead_letters_app
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(no_args_is_help=True, help="The topics of a deployment.")
 app.add_typer(topics_app, name="topics")
+app.add_typer(account_app, name="account")
 app.add_typer(clock_app, name="clock")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(gaps_app, name="gaps")

@@ -90,7 +90,8 @@ def story(deployment: Deployment) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     with services.running(deployment.settings()):
         for account in (POISONED, NEIGHBOUR):
-            member = record(load.member(account, "owner", "owner"), f"{account}-owner")
+            owner = load.member(account, "owner", "owner").model_copy(update={"name": "Nora"})
+            member = record(owner, f"{account}-owner")
             deployment.send(fact(account, 1), member)
         deployment.until_at_rest(*SERVICES)
         poisons = {service: Poison(deployment, service) for service in ("entitlements", "billing")}
@@ -98,6 +99,7 @@ def story(deployment: Deployment) -> dict[str, Any]:
         deployment.send(digest("dropped", "weekly"))
         deployment.send(fact(NEIGHBOUR, 2).with_(value=b"\x1b[31m{"))
         deployment.until_at_rest(*SERVICES)
+        seen["shown"] = run(deployment, "account", "show", POISONED)
         seen["poisoned"] = (letters(deployment), said(deployment))
 
         poisons["entitlements"].cure()
@@ -144,6 +146,13 @@ def test_the_others_go_on_beside_a_poisoned_account(story: dict[str, Any]) -> No
     topics = [each["topic"] for each in of(found, account_id=POISONED, service="entitlements")]
     assert sorted(topics) == [ACCOUNTS.name, COMMANDS.name, COMMANDS.name]
     assert [key for _, key, *_ in heard[BILLING.name]] == [NEIGHBOUR.encode()]
+
+
+def test_an_account_that_cannot_be_read_is_shown(story: dict[str, Any]) -> None:
+    """What is stored is shown as it is, with what was set aside of the account."""
+    assert story["shown"].exit_code == 0, story["shown"].output
+    assert 'entitlements cannot read what it keeps: unreadable {"poison' in story["shown"].stdout
+    assert f"set aside by entitlements: {COMMANDS.dead_letters_of('entitlements')}" in story["shown"].stdout
 
 
 def test_a_dry_run_does_nothing(story: dict[str, Any]) -> None:
@@ -203,6 +212,42 @@ def test_letters_and_what_became_of_them_are_listed(story: dict[str, Any], deplo
     assert "0 replayed" in again.stdout
     assert run(deployment, "dead-letters", "replay").exit_code == 2
     assert run(deployment, "dead-letters", "show", f"{COMMANDS.dead_letters_of('entitlements')}/0/999").exit_code == 2
+
+
+def test_an_account_is_shown_across_all_services(story: dict[str, Any], deployment: Deployment) -> None:
+    """State, sequences and timers of every service; people's names are left out unless they are asked for."""
+    shown = json.loads(run(deployment, "account", "show", NEIGHBOUR, "--json").stdout)
+    states = shown["services"]
+    assert {service: state["said"].get(BILLING.name) for service, state in states.items()} == {
+        "entitlements": None,
+        "billing": 1,
+        "notifications": None,
+    }
+    assert states["notifications"]["read"] == {EVENTS.name: 1, BILLING.name: 1}
+    assert (states["billing"]["row_counts"]["invoice"], [*states["billing"]["timers"]]) == (1, ["renewal"])
+    for options, named in (((), False), (("--people",), True)):
+        lines = run(deployment, "account", "show", NEIGHBOUR, *options).stdout
+        assert f"{NEIGHBOUR}-000001 immediate" in lines
+        assert ("name Nora" in lines) == named
+    assert run(deployment, "account", "show", "nobody").exit_code == 1
+
+
+def test_the_history_of_an_account_goes_from_cause_to_effect(story: dict[str, Any], deployment: Deployment) -> None:
+    """Everything of the account on all topics, each below its cause: command, event, invoice, notice."""
+    told = run(deployment, "account", "show", NEIGHBOUR, "--history", "--json")
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    assert {each["account_id"] for each in lines} == {NEIGHBOUR}
+    depths = [(each["type"], each["depth"]) for each in lines if each["depth"] or each["type"] == "PurchaseAddOn"]
+    assert depths == [
+        ("PurchaseAddOn", 0),
+        ("AddOnPurchased", 1),
+        ("CommandAccepted", 1),
+        ("InvoiceIssued", 2),
+        ("NotificationRequested", 3),
+    ]
+    shown = run(deployment, "account", "show", NEIGHBOUR, "--history").stdout.splitlines()
+    by_depth = {line.split()[4]: len(line) - len(line.lstrip()) for line in shown}
+    assert (by_depth["PurchaseAddOn"], by_depth["InvoiceIssued"], by_depth["NotificationRequested"]) == (0, 4, 6)
 
 
 def test_the_audit_finds_nothing_behind_a_replay(story: dict[str, Any], deployment: Deployment) -> None:

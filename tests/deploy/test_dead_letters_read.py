@@ -21,8 +21,8 @@ from deploy.addonflow.dead_letters import (
     read_letters,
 )
 from deploy.addonflow.dead_letters_replay import Doing, deal, obstacle
-from deploy.addonflow.dead_letters_shown import printable
 from deploy.addonflow.history import logs
+from deploy.addonflow.records import printable
 from deploy.addonflow.topics import create
 from services.runtime.settings import Settings
 from tests.e2e.bad_input import request

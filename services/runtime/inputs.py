@@ -74,8 +74,7 @@ class Inputs:
         """Return records with the key of their cause in the place of its id, which causes of several topics may share.
 
         Of these it is the one from which the record's own id derives: an input's, or that of a command over HTTP, which
-        is no input. Left out is what has no sequence to tell that it is known: the refusal of a command that is `answered`
-        and lies before all inputs.
+        is no input. What has no sequence to know it by is left out if its command is `answered` and before all inputs.
         """
         found = []
         for one in said:

@@ -4,7 +4,7 @@ import itertools
 from collections import defaultdict
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contracts import topics
@@ -20,18 +20,24 @@ STEPS = st.tuples(
 
 
 @settings(deadline=None)
-@given(st.lists(STEPS, min_size=1, max_size=20), st.integers(0, 19), st.integers(0, 19))
+@example([("command", "reject", 0)] * 3, 2, 1, 0)
+@given(st.lists(STEPS, min_size=1, max_size=20), st.integers(0, 19), st.integers(0, 19), st.integers(0, 19))
 def test_kept_state_and_the_log_since_are_the_state_at_the_end(
-    steps: list[tuple[str, str, int]], kept_at: int, offsets_at: int
+    steps: list[tuple[str, str, int]], kept_at: int, offsets_at: int, published_at: int
 ) -> None:
-    """The log may be read from before the state was kept: what the state has already is recognised."""
+    """The log may be read from before the state was kept: what the state has already is recognised.
+
+    What was said is published later, so there may be more of it than of what was read.
+    """
     life = Life(CounterDecider())
     numbers: defaultdict[str, itertools.count[int]] = defaultdict(itertools.count)
     kept: Kept | None = None
     inputs_from = said_from = 0
     for number, (kind, wish, silence) in enumerate(steps):
+        if number == min(published_at, offsets_at, kept_at, len(steps) - 1):
+            said_from = len(life.said)
         if number == min(offsets_at, kept_at, len(steps) - 1):
-            inputs_from, said_from = len(life.inputs), len(life.said)
+            inputs_from = len(life.inputs)
         if number == min(kept_at, len(steps) - 1):
             kept = life.kept()
         if kind == "fire":
@@ -71,4 +77,4 @@ def test_what_is_missing_of_what_was_said_since_is_told() -> None:
         life.handle(life.sent(delivery("command", "count", number, life)))
     assert life.restored(first, inputs_from=1, said_from=2).differences == []
     lacking = life.restored(second, inputs_from=1, said_from=4)
-    assert {each.kind for each in lacking.differences} == {"sequence", "nothing said"}
+    assert {"sequence", "nothing said"} <= {each.kind for each in lacking.differences}

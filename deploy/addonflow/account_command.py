@@ -45,7 +45,7 @@ async def _show(settings: Settings, account: str, rows: int, *, people: bool, as
     choice = Choice(now=SystemClock().now(), account=account)
     async with reach_redis(settings) as redis, logs(settings, _CONNECT_SECONDS) as log:
         states = await AccountState(redis, settings, rows).of(account)
-        async with aclosing(read_letters(log, settings.partitions, choice, shard)) as found:
+        async with aclosing(read_letters(log, settings.partitions, choice, (shard,))) as found:
             letters = [letter async for letter, settled in found if settled is None]
     if as_json:
         services = {service: state.as_json() for service, state in states.items()}

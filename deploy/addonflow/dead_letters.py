@@ -10,7 +10,7 @@ Cost of reading: every dead-letter partition twice, first for its marks; memory:
 """
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -197,13 +197,13 @@ def _place_of(letter_id: str) -> Place:
 
 
 async def read_letters(
-    log: Logs, partitions: int, choice: Choice, partition: int | None = None
+    log: Logs, partitions: int, choice: Choice, only: Container[int] | None = None
 ) -> AsyncGenerator[tuple[Letter, Settled | None], None]:
     """Yield the chosen letters with what was done about them, each partition in order, up to where it ends now.
 
-    `partition`: only those of one.
+    `only`: the partitions to look at, where not all.
     """
-    bounds = await log.bounds(place for place in choice.places(partitions) if partition in (None, place[1]))
+    bounds = await log.bounds(place for place in choice.places(partitions) if only is None or place[1] in only)
     for place, (begin, end) in bounds.items():
         marks: dict[int, Settled] = {}
         async for batch in log.read(place, begin, end):
@@ -216,13 +216,15 @@ async def read_letters(
                         yield letter, marks.get(letter.offset)
 
 
-async def dropped(log: Logs, partitions: int, service: str, now: datetime) -> set[tuple[str, int, int, bytes | None]]:
+async def dropped(
+    log: Logs, partitions: int, service: str, now: datetime, only: Container[int]
+) -> set[tuple[str, int, int, bytes | None]]:
     """Return which records a service is to make nothing of: topic, partition, offset and value (a lost log has others).
 
     What nobody has dealt with, or was replayed, is not among them: the log tells what became of it.
     """
     return {
         (letter.topic.name, letter.place[1], letter.origin_offset, letter.original.value)
-        async for letter, settled in read_letters(log, partitions, Choice(now=now, service=service))
+        async for letter, settled in read_letters(log, partitions, Choice(now=now, service=service), only)
         if settled is not None and settled.outcome == DROPPED
     }

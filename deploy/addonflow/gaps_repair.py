@@ -67,7 +67,7 @@ class Repair:
     async def _leave_letters(self, shard: int, reader: str, gaps: Sequence[Gap], wanted: _Wanted) -> None:
         mine = merged(gap for gap in gaps if gap.reader == reader)
         choice = Choice(now=self.now, service=reader)
-        async with aclosing(read_letters(self.log, self.settings.partitions, choice, shard)) as letters:
+        async with aclosing(read_letters(self.log, self.settings.partitions, choice, (shard,))) as letters:
             async for letter, settled in letters:
                 key = (letter.topic, letter.seen.account_id)
                 if settled is None and key in mine and holds(mine[key], letter.seen.sequence or 0):

@@ -137,7 +137,8 @@ async def shard_fold(
 ) -> ShardFold:
     """Read a shard and how far the service has come in it; without what was set aside and dropped."""
     history = await log.shard(process.service, shard, base.since if base is not None else None)
-    history.leave_out(await dropped(log, process.settings.partitions, process.service, until))
+    read = {number for _, number in history.ends}
+    history.leave_out(await dropped(log, process.settings.partitions, process.service, until, read))
     partitions = {place: log.partition(place) for place in history.ends}
     marks = await read_up_to(log.admin, process.settings, process.service, list(partitions.values()))
     handled = {place: marks[each] for place, each in partitions.items() if each in marks}

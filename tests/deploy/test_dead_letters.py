@@ -3,8 +3,11 @@
 An account is poisoned (what is stored of it cannot be read) in one service after the other; its neighbour goes on.
 """
 
+import csv
+import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -248,6 +251,36 @@ def test_the_history_of_an_account_goes_from_cause_to_effect(story: dict[str, An
     shown = run(deployment, "account", "show", NEIGHBOUR, "--history").stdout.splitlines()
     by_depth = {line.split()[4]: len(line) - len(line.lstrip()) for line in shown}
     assert (by_depth["PurchaseAddOn"], by_depth["InvoiceIssued"], by_depth["NotificationRequested"]) == (0, 4, 6)
+
+
+def test_accounts_invoices_and_events_are_exported(
+    story: dict[str, Any], deployment: Deployment, tmp_path: Path
+) -> None:
+    """Each account once, each line of an invoice once, each record of a topic once, in CSV and as JSON lines."""
+    accounts = list(csv.DictReader(io.StringIO(run(deployment, "export", "accounts").stdout)))
+    assert {each["account_id"]: each["invoices"] for each in accounts} == {POISONED: "2", NEIGHBOUR: "1"}
+    assert {each["subscriptions"] for each in accounts} == {f"{AI} {ANALYTICS}", ANALYTICS}
+
+    out = tmp_path / "invoices.csv"
+    assert run(deployment, "export", "invoices", "--out", str(out)).exit_code == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+    lines = list(csv.DictReader(out.open(newline="")))
+    billed = [(line["invoice_number"], line["line"], int(line["amount_minor"])) for line in lines]
+    said = [json.loads(value) for _, _, value, _ in story["end"][BILLING.name]]
+    assert sorted(billed) == sorted(
+        (each["invoice_number"], str(number), line["amount"]["amount_minor"])
+        for each in said
+        for number, line in enumerate(each["lines"], 1)
+    )
+    assert run(deployment, "export", "invoices", "--out", str(out)).exit_code == 2
+
+    told = run(deployment, "export", "events", "--format", "jsonl", "--topic", EVENTS.name).stdout
+    rows = [json.loads(line) for line in told.splitlines()]
+    whole = {(each["topic"], each["partition"], each["offset"]): each["data"] for each in rows}
+    assert len(whole) == len(rows)
+    assert [data for (name, *_), data in sorted(whole.items(), key=lambda each: each[0]) if name == EVENTS.name] == [
+        each.data for each in deployment.read(EVENTS)
+    ]
 
 
 def test_the_audit_finds_nothing_behind_a_replay(story: dict[str, Any], deployment: Deployment) -> None:

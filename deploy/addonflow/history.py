@@ -6,7 +6,7 @@ partition are found once, before, and then read whole for every shard.
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +30,8 @@ from services.runtime.keys import shard_of
 from services.runtime.settings import Settings
 from services.runtime.telling import Said
 
+Since = Callable[[Place], int]
+"""From which offset on a place is needed; -1: from its beginning."""
 _POLL_MS: Final = 200
 _STALL_SECONDS: Final = 30
 _NO_TIME: Final = "1970-01-01T00:00:00Z"
@@ -52,6 +54,7 @@ class ShardHistory:
     """Everything of the accounts of one shard that a service read (`inputs`) and said (`own`), by account.
 
     `bounds`: where the log of each place begins and ends; `said_at`: which of them are the service's own.
+    `since`: from where places were read, where that is not their beginning.
     """
 
     value_bytes_max: int
@@ -60,6 +63,13 @@ class ShardHistory:
     inputs: defaultdict[str, list[tuple[Topic, Any]]] = field(default_factory=lambda: defaultdict(list))
     own: defaultdict[str, list[tuple[Topic, Any]]] = field(default_factory=lambda: defaultdict(list))
     records: int = 0
+    since: dict[Place, int] = field(default_factory=dict)
+
+    def span(self, place: Place) -> tuple[int, int]:
+        """Return from where to where a place is read; all of a log that was lost and begins anew."""
+        begin, end = self.bounds[place]
+        since = self.since.get(place, begin)
+        return (since if begin <= since <= end else begin), end
 
     @property
     def ends(self) -> dict[Place, int]:
@@ -75,6 +85,15 @@ class ShardHistory:
     def accounts(self) -> list[str]:
         """Every account there is anything of."""
         return sorted(self.inputs.keys() | self.own.keys())
+
+    def leave_out(self, records: Container[tuple[str, int, int, bytes | None]]) -> None:
+        """Forget inputs: topic, partition, offset and value of each."""
+        for account_id, inputs in self.inputs.items():
+            self.inputs[account_id] = [
+                (topic, record)
+                for topic, record in inputs
+                if (topic.name, record.partition, record.offset, record.value) not in records
+            ]
 
     def deliveries(self, account_id: str) -> list[Delivery]:
         """Return what the service could read of an account, each partition's in order of offsets."""
@@ -165,11 +184,18 @@ class Logs:
             elif loop.time() - last > _STALL_SECONDS:
                 raise Unreachable(f"Kafka hands out nothing of {partition.topic} partition {partition.partition}")
 
-    async def shard(self, service: str, shard: int) -> ShardHistory:
-        """Read everything of a shard's accounts that a service reads and says. Memory: those records."""
-        places = [(topic.name, number) for topic in READERS[service] for number in await self._partitions(topic, shard)]
+    async def shard(self, service: str, shard: int, since: Since | None = None) -> ShardHistory:
+        """Read everything of a shard's accounts that a service reads and says. Memory: those records.
+
+        `since`: from which offset on a place is read, else from its beginning.
+        """
+        places = [
+            (topic.name, number) for topic in READERS[service] for number in await self._partitions(topic, shard, since)
+        ]
         own = [(topic.name, shard) for topic in TOPICS if topic.writer == service]
         history = ShardHistory(self._settings.value_bytes_max, await self.bounds([*places, *own]), own)
+        if since is not None:
+            history.since = {place: since(place) for place in history.bounds}
         for place in places:
             await self._collect(history, history.inputs, place, shard)
         for place in own:
@@ -188,25 +214,30 @@ class Logs:
         self, history: ShardHistory, into: defaultdict[str, list[tuple[Topic, Any]]], place: Place, shard: int
     ) -> None:
         topic = BY_NAME[place[0]]
-        async for batch in self.read(place, *history.bounds[place]):
+        async for batch in self.read(place, *history.span(place)):
             for record in batch:
                 account_id = _account_of(record, topic, self._settings.value_bytes_max)
                 if account_id is not None and shard_of(account_id, self._settings.partitions) == shard:
                     into[account_id].append((topic, record))
                     history.records += 1
 
-    async def _partitions(self, topic: Topic, shard: int) -> Sequence[int]:
+    async def places(self, topics: Iterable[Topic], account_id: str) -> list[Place]:
+        """Return where records of an account may be on some topics. Cost: reads topics of outside writers once."""
+        shard = shard_of(account_id, self._settings.partitions)
+        return [(topic.name, number) for topic in topics for number in await self._partitions(topic, shard)]
+
+    async def _partitions(self, topic: Topic, shard: int, since: Since | None = None) -> Sequence[int]:
         """Return where records of a shard may be: its own partition, or all when the topic's writer scatters them."""
         if topic.writer in READERS:
             return [shard]
         if topic.name not in self._scattered:
-            self._scattered[topic.name] = await self._is_scattered(topic)
+            self._scattered[topic.name] = await self._is_scattered(topic, since)
         return range(self._settings.partitions) if self._scattered[topic.name] else [shard]
 
-    async def _is_scattered(self, topic: Topic) -> bool:
+    async def _is_scattered(self, topic: Topic, since: Since | None) -> bool:
         bounds = await self.bounds((topic.name, number) for number in range(self._settings.partitions))
         for place, (begin, end) in bounds.items():
-            async for batch in self.read(place, begin, end):
+            async for batch in self.read(place, max(begin, since(place)) if since else begin, end):
                 for record in batch:
                     account_id = _account_of(record, topic, self._settings.value_bytes_max)
                     if account_id is not None and shard_of(account_id, self._settings.partitions) != place[1]:

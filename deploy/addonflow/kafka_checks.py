@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing, suppress
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -9,12 +10,17 @@ from aiokafka.admin import AIOKafkaAdminClient
 from contracts.topics import READERS
 from deploy.addonflow import connections
 from deploy.addonflow.connections import Unreachable
+from deploy.addonflow.dead_letters import Choice, read_letters
 from deploy.addonflow.findings import Finding, fail, ok, warn
+from deploy.addonflow.history import logs
 from deploy.addonflow.topics import wanted
+from services.runtime.clock import SystemClock
+from services.runtime.errors import ConfigurationError
 from services.runtime.settings import Settings
 from services.runtime.subscription import group_of
 
 SECOND_LOOK_SECONDS = 2
+_LETTERS_READ_MAX = 20_000
 _CREATE = "run `addonflow topics create`"
 
 
@@ -32,7 +38,7 @@ async def check_kafka(settings: Settings, connect_seconds: float = 5) -> list[Fi
                 findings.append(await _progress(settings, admin, consumer, service, read))
             for service, topics in READERS.items():
                 names = [settings.namespace + topic.dead_letters_of(service) for topic in topics]
-                findings.append(await _dead_letters(consumer, service, _partitions(names, counts)))
+                findings.append(await _dead_letters(settings, consumer, service, _partitions(names, counts)))
     except Unreachable as error:
         return [fail("Kafka", str(error), "start it, or set ADDONFLOW_KAFKA_BOOTSTRAP or --kafka")]
     return findings
@@ -88,17 +94,29 @@ async def _progress(
     return ok(subject, f"{waiting} records wait, and it moves on")
 
 
-async def _dead_letters(consumer: AIOKafkaConsumer, service: str, partitions: list[TopicPartition]) -> Finding:
+async def _dead_letters(
+    settings: Settings, consumer: AIOKafkaConsumer, service: str, partitions: list[TopicPartition]
+) -> Finding:
     subject = f"{service} dead letters"
     if not partitions:
         return warn(subject, "their topics are missing", _CREATE)
     begins = await consumer.beginning_offsets(partitions)
     ends = await consumer.end_offsets(partitions)
-    letters = sum(ends[each] - begins[each] for each in partitions)
-    if not letters:
-        return ok(subject, "none")
-    return warn(
-        subject,
-        f"{letters} records could not be read and were set aside",
-        f"look at them: `addonflow watch --from-start --topic {service}.dlq`; correct the writer and send them again",
-    )
+    written = sum(ends[each] - begins[each] for each in partitions)
+    waiting = written
+    if 0 < written <= _LETTERS_READ_MAX:
+        with suppress(ConfigurationError):  # the topics are not as they should be, which is said by itself
+            waiting = await _open_letters(settings, service)
+    if not waiting:
+        return ok(subject, "none is open" if written else "none")
+    state = f"{waiting if written <= _LETTERS_READ_MAX else f'as many as {written}'} records were set aside and wait"
+    return warn(subject, state, f"look at them: `addonflow dead-letters list --service {service}`")
+
+
+async def _open_letters(settings: Settings, service: str) -> int:
+    """Count the letters that nobody has dealt with. Cost: reading them, a bounded number."""
+    async with (
+        logs(settings) as log,
+        aclosing(read_letters(log, settings.partitions, Choice(now=SystemClock().now(), service=service))) as letters,
+    ):
+        return sum([settled is None async for _, settled in letters])

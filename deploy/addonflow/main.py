@@ -9,8 +9,13 @@ import typer
 from rich.console import Console
 
 from deploy.addonflow.access_command import access_app
+from deploy.addonflow.account_command import account_app
+from deploy.addonflow.backup_command import backup, restore
 from deploy.addonflow.clock_command import clock_app
 from deploy.addonflow.command import Kafka, RedisUrl, run_to_end, settings_of
+from deploy.addonflow.dead_letters_command import dead_letters_app
+from deploy.addonflow.export_command import export
+from deploy.addonflow.gaps_command import gaps_app, replay
 from deploy.addonflow.token_command import keys, token
 
 app = typer.Typer(
@@ -22,7 +27,14 @@ app = typer.Typer(
 topics_app = typer.Typer(no_args_is_help=True, help="The topics of a deployment.")
 app.add_typer(topics_app, name="topics")
 app.add_typer(access_app, name="access")
+app.add_typer(account_app, name="account")
 app.add_typer(clock_app, name="clock")
+app.add_typer(dead_letters_app, name="dead-letters")
+app.add_typer(gaps_app, name="gaps")
+app.command()(backup)
+app.command()(restore)
+app.command()(export)
+app.command()(replay)
 app.command()(keys)
 app.command()(token)
 
@@ -157,13 +169,15 @@ def rebuild(
     service: Annotated[Service, typer.Argument(help="Which service; it must be stopped.")],
     *,
     force: Annotated[bool, typer.Option("--force", help="Switch although something differs.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say whether something differs.")] = False,
     kafka: Kafka = None,
     redis: RedisUrl = None,
 ) -> None:
     """Make a service's state in Redis again from the topics alone. 1 when it differs, and stays as it was."""
     from deploy.addonflow.rebuild import rebuild as rebuild_service
 
-    run_to_end(rebuild_service(settings_of(kafka, redis), service.value, Console(soft_wrap=True), force=force))
+    settings, console = settings_of(kafka, redis), Console(soft_wrap=True)
+    run_to_end(rebuild_service(settings, service.value, console, force=force, dry_run=dry_run))
 
 
 @app.command()

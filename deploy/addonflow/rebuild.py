@@ -14,11 +14,14 @@ Memory: the records of one shard. Cost: reads what the service reads and says on
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
 from rich.console import Console
 
+from deploy.addonflow.backup_files import Manifest
+from deploy.addonflow.backup_shard import ShardBackup
 from deploy.addonflow.history import Logs, logs
 from deploy.addonflow.rebuild_compare import LiveShard
 from deploy.addonflow.rebuild_group import read_from, refuse_members
@@ -50,7 +53,9 @@ class _Totals:
 class _Rebuild:
     """One run. `fresh` are the shards as they are being rebuilt."""
 
-    def __init__(self, settings: Settings, service: str, redis: Redis, log: Logs, console: Console) -> None:
+    def __init__(
+        self, settings: Settings, service: str, redis: Redis, log: Logs, console: Console, folder: Path | None
+    ) -> None:
         self._settings = settings
         self._service = service
         self._redis = redis
@@ -60,22 +65,25 @@ class _Rebuild:
         self._process: Process = process_of(service, settings)
         self._totals = _Totals()
         self._interrupted = False
+        self._folder = folder
+        self._kept = Manifest.read(folder).of(service, settings) if folder is not None else None
         self._fresh = [
             FreshShard(redis, settings.namespace, service, shard, settings.inbox_retention_ms)
             for shard in range(settings.partitions)
         ]
 
-    async def run(self, *, force: bool) -> int:
-        """Rebuild and switch (0), or say what differs and leave all as it was (1)."""
+    async def run(self, *, force: bool, dry_run: bool) -> int:
+        """Rebuild and switch (0), or say what differs and leave all as it was (1). `dry_run`: leave all in any case."""
         await refuse_members(self._log.admin, self._settings, self._service)
         key, mark = deployment_key(self._settings.namespace), switching_field(self._service)
         self._interrupted = bool(await self._deployment.hexists(key, mark))
         for shard in range(self._settings.partitions):
             await self._rebuild(shard)
-        if not self._may_switch(force=force):
+        may_switch = self._may_switch(force=force and not dry_run)
+        if dry_run or not may_switch:
             for fresh in self._fresh:
                 await fresh.clear()
-            return 1
+            return int(not may_switch)
         await refuse_members(self._log.admin, self._settings, self._service)
         await self._deployment.hset(key, mark, "1")
         await self._switch()
@@ -88,14 +96,18 @@ class _Rebuild:
     async def _rebuild(self, shard: int) -> None:
         settings, totals, fresh = self._settings, self._totals, self._fresh[shard]
         await fresh.clear()
-        now = SystemClock().now()
-        fold = await shard_fold(self._process, self._log, shard, await time_of(self._redis, settings.namespace))
+        now, base = SystemClock().now(), self._base(shard)
+        fold = await shard_fold(self._process, self._log, shard, await time_of(self._redis, settings.namespace), base)
+        if base is not None:
+            await fresh.write_outbox(base.entries(), base.relay)
         live = await self._live(shard)
         unhandled: dict[Place, int] = {}
+        known: set[str] = set()
         totals.differences.add(fold.trimmed())
         for page in fold.pages():
             totals.accounts += await fresh.write(page, to_milliseconds(now))
             for account in page:
+                known.add(account.account_id)
                 totals.differences.add(account.differences)
                 totals.answers += len(account.marks)
                 totals.unpublished += len(account.unpublished)
@@ -104,7 +116,7 @@ class _Rebuild:
             if live is not None:
                 totals.differences.add(await live.differences(page))
         if live is not None:
-            totals.differences.add(await live.strangers(set(fold.history.accounts)))
+            totals.differences.add(await live.strangers(known))
             totals.differences.add(await live.unpublished())
         await self._prepare_start(shard, fold, unhandled)
 
@@ -116,11 +128,18 @@ class _Rebuild:
         if again:
             for page in fold.pages():
                 await fresh.write_marks_from(page, again)
-        await fresh.write_relay(fold.history.own_ends)
+        if fold.base is None:
+            await fresh.write_relay(fold.history.own_ends)
         totals.records += fold.history.records
         for place, offset in resume.items():
             if offset != fold.handled.get(place):
                 totals.resume[place] = min(offset, totals.resume.get(place, offset))
+
+    def _base(self, shard: int) -> ShardBackup | None:
+        if self._folder is None or self._kept is None:
+            return None
+        settings, decider = self._settings, self._process.decider
+        return ShardBackup(self._folder, self._kept, self._service, shard, decider, settings.inbox_retention_ms)
 
     async def _live(self, shard: int) -> LiveShard | None:
         if self._interrupted or not await self._fresh[shard].is_there():
@@ -160,11 +179,20 @@ class _Rebuild:
         self._console.print(f"{self._service} is rebuilt and may be started; {published}", highlight=False)
 
 
-async def rebuild(settings: Settings, service: str, console: Console, *, force: bool = False) -> int:
+async def rebuild(
+    settings: Settings,
+    service: str,
+    console: Console,
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+    folder: Path | None = None,
+) -> int:
     """Rebuild a service's state; return 0 when it is in its place, 1 when differences keep it out.
 
-    `force` switches in spite of differences. StillRunning while a process of the service is in its group.
+    `force` switches in spite of differences, `dry_run` never. `folder`: a backup to begin with; then only the log since
+    is read. StillRunning while a process of the service is in its group, UnusableBackup where one cannot be used.
     """
     async with reach_redis(settings) as redis, logs(settings) as log:
         await check_redis(redis, settings)
-        return await _Rebuild(settings, service, redis, log, console).run(force=force)
+        return await _Rebuild(settings, service, redis, log, console, folder).run(force=force, dry_run=dry_run)

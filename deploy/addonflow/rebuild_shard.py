@@ -5,9 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
+from itertools import islice
 from typing import Any, Final
 
 from contracts.topics import BY_NAME, Kind
+from deploy.addonflow.backup_shard import ShardBackup
+from deploy.addonflow.dead_letters import dropped
 from deploy.addonflow.history import Logs, ShardHistory
 from deploy.addonflow.rebuild_group import read_up_to
 from services.runtime.bootstrap import Process
@@ -54,27 +57,44 @@ class ShardFold:
     """The fold of a shard. `handled`: up to where the service's group has read; `until`: the time now.
 
     Where the group has lost its offsets all is taken for read: what says nothing is folded, all else is handled anew.
+    `base`: the accounts as a backup has them, with which the fold begins.
     """
 
     process: Process
     history: ShardHistory
     handled: Mapping[Place, int]
     until: datetime
+    base: ShardBackup | None = None
 
-    def account(self, account_id: str) -> Rebuilt[Any]:
+    def account(self, account_id: str, start: Rebuilt[Any] | None = None) -> Rebuilt[Any]:
         """Fold one account."""
         process, history = self.process, self.history
-        folding = Rebuilding(process.decider, process.answer, account_id, self.handled or self.history.ends, self.until)
-        return folding.fold(history.deliveries(account_id), history.said(account_id))
+        handled = self.handled or history.ends
+        folding = Rebuilding(process.decider, process.answer, account_id, handled, self.until, start)
+        said = history.said(account_id)
+        if self.base is not None:
+            said += self.base.said.get(account_id, [])
+        return folding.fold(history.deliveries(account_id), said)
 
     def pages(self) -> Iterator[list[Rebuilt[Any]]]:
         """Fold all accounts, some at a time."""
-        accounts = self.history.accounts
-        for first in range(0, len(accounts), PAGE):
-            yield [self.account(account_id) for account_id in accounts[first : first + PAGE]]
+        folded = self._accounts()
+        while page := list(islice(folded, PAGE)):
+            yield page
+
+    def _accounts(self) -> Iterator[Rebuilt[Any]]:
+        kept: set[str] = set()
+        for start in self.base.starts() if self.base is not None else ():
+            kept.add(start.account_id)
+            yield self.account(start.account_id, start)
+        new = self.base.said.keys() - kept if self.base is not None else set()
+        for account_id in sorted({*self.history.accounts, *new} - kept):
+            yield self.account(account_id)
 
     def trimmed(self) -> list[Difference]:
-        """Return a difference for each log that lacks its beginning."""
+        """Return a difference for each log that lacks what the fold needs of it: its beginning, or since the backup."""
+        if self.base is not None:
+            return [*self.base.unreadable(), *self._lost_since()]
         return [
             Difference(
                 "log trimmed", "", f"{name} partition {number} begins at offset {begin}: what was before is gone"
@@ -82,6 +102,16 @@ class ShardFold:
             for (name, number), (begin, _) in self.history.bounds.items()
             if begin > 0
         ]
+
+    def _lost_since(self) -> Iterator[Difference]:
+        for (name, number), (begin, end) in self.history.bounds.items():
+            since = max(0, self.history.since[name, number])
+            if since > end:
+                text = f"{name} partition {number} ends at offset {end}, and the backup saw it up to {since}"
+                yield Difference("log lost", "", text)
+            elif begin > since:
+                text = f"{name} partition {number} begins at offset {begin}, and the backup needs it from {since} on"
+                yield Difference("log trimmed", "", text)
 
     def resume(self, unhandled: Mapping[Place, int]) -> dict[Place, int]:
         """Return from where the service is to read each place: never behind where it stood, nor behind what is left."""
@@ -102,11 +132,14 @@ class ShardFold:
         }
 
 
-async def shard_fold(process: Process, log: Logs, shard: int, until: datetime) -> ShardFold:
-    """Read a shard and how far the service has come in it."""
-    history = await log.shard(process.service, shard)
+async def shard_fold(
+    process: Process, log: Logs, shard: int, until: datetime, base: ShardBackup | None = None
+) -> ShardFold:
+    """Read a shard and how far the service has come in it; without what was set aside and dropped."""
+    history = await log.shard(process.service, shard, base.since if base is not None else None)
+    read = {number for _, number in history.ends}
+    history.leave_out(await dropped(log, process.settings.partitions, process.service, until, read))
     partitions = {place: log.partition(place) for place in history.ends}
     marks = await read_up_to(log.admin, process.settings, process.service, list(partitions.values()))
-    return ShardFold(
-        process, history, {place: marks[each] for place, each in partitions.items() if each in marks}, until
-    )
+    handled = {place: marks[each] for place, each in partitions.items() if each in marks}
+    return ShardFold(process, history, handled, until, base)

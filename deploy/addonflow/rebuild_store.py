@@ -5,7 +5,8 @@
 Every call is bounded: accounts in pages, keys by SCAN.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -19,6 +20,13 @@ from services.runtime.rebuilt import Rebuilt
 FRESH: Final = "rebuild:"
 _SCANNED: Final = 1_000
 _RECORDS_PER_ENTRY: Final = 16  # as functions.lua writes them
+_PAGE: Final = 500
+
+
+def _paged(entries: Iterable[Any]) -> Iterator[list[Any]]:
+    rest = iter(entries)
+    while page := list(islice(rest, _PAGE)):
+        yield page
 
 
 class FreshShard:
@@ -97,6 +105,20 @@ class FreshShard:
                     if mark.offset >= resume.get(mark.place, 0):
                         self._write_mark(pipe, account.account_id, command_id, mark.answer, self._kept_ms)
             await pipe.execute()
+
+    async def write_outbox(self, entries: Iterable[tuple[bytes, list[bytes]]], relay: dict[bytes, bytes]) -> None:
+        """Write an outbox as it was kept, and its relay's place in it, before anything is added to it.
+
+        What was published meanwhile is published again, to the byte; all of it where the logs were lost.
+        """
+        for some in _paged(entries):
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for entry_id, records in some:
+                    fields = {str(number): record for number, record in enumerate(records, 1)}
+                    pipe.xadd(self._renewed(self._keys.outbox), fields, id=entry_id)
+                await pipe.execute()
+        if relay:
+            await self._redis.hset(self._renewed(self._keys.relay), mapping=relay)
 
     async def write_relay(self, ends: dict[str, int]) -> None:
         """Have the relay know where the logs end, so that it publishes nothing again and notices one that is lost."""

@@ -82,8 +82,15 @@ def essence(seen: Seen) -> str:
     return _cut(words_of(seen.type, seen.data))
 
 
+def printable(text: str) -> str:
+    """Return text that cannot move a terminal's cursor or colour: what is not printable is escaped."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in text
+    )
+
+
 def _cut(text: str) -> str:
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     return line if len(line) <= _WORDS_MAX else f"{line[: _WORDS_MAX - 1]}…"
 
 

@@ -118,7 +118,7 @@ async def _gaps(store: Store, shards: range, service: str) -> Finding:
     return fail(
         subject,
         state,
-        "they were lost between Kafka and here: check the topic's retention and log; a late one still fills the gap",
+        "`addonflow gaps list` shows all of them, `addonflow gaps repair` publishes them again",
     )
 
 

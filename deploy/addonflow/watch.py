@@ -9,7 +9,7 @@ from rich.text import Text
 from contracts.topics import BY_NAME, TOPICS, dead_letter_topics
 from deploy.addonflow import connections
 from deploy.addonflow.messages import BadInput
-from deploy.addonflow.records import REFUSALS, Seen, essence, see
+from deploy.addonflow.records import REFUSALS, Seen, essence, printable, see
 from services.runtime.settings import Settings
 
 _PALETTE = ("blue", "cyan", "bright_cyan", "green", "yellow", "magenta", "bright_magenta", "bright_blue")
@@ -71,8 +71,8 @@ def as_line(seen: Seen) -> Text:
     line = Text(no_wrap=True, overflow="ignore")
     line.append(f"{seen.time:%H:%M:%S}.{seen.time.microsecond // 1_000:03d} ", "dim")
     line.append(f"{seen.topic:<23} ", f"dim {color}")
-    line.append(f"{seen.account_id} ", "bold")
-    line.append(f"{seen.type} ", color)
+    line.append(f"{printable(seen.account_id)} ", "bold")
+    line.append(f"{printable(seen.type)} ", color)
     line.append(essence(seen))
     return line
 

@@ -35,6 +35,7 @@ log = logging.getLogger("addonflow.handling")
 _LANES = 4
 _LANE_DELIVERIES_MIN = 100
 _CONTENDED_SECONDS = 0.05
+_LETTERS_AT_ONCE = 100
 
 
 class Handling(Generic[D]):
@@ -88,17 +89,19 @@ class Handling(Generic[D]):
 
     async def _read(self, records: Sequence[Record], whole: Container[tuple[str, int]]) -> dict[int, list[Delivery]]:
         shards: defaultdict[int, list[Delivery]] = defaultdict(list)
+        letters: list[DeadLetter] = []
         for record in records:
             topic = self._topics[record.topic]
             read = decode(record, topic, self._settings.value_bytes_max)
             if isinstance(read, Unreadable):
-                await self._set_aside(DeadLetter(record, topic, read))
+                letters.append(DeadLetter(record, topic, read))
                 continue
             shard = shard_of(read.account_id, self._settings.partitions)
             if shard != record.partition:
                 self._misrouted(record, shard)
             trimmed = (record.topic, record.partition) not in whole
             shards[shard].append(Delivery.of(read, topic, record, trimmed=trimmed))
+        await self._set_all_aside(letters)
         for deliveries in shards.values():
             deliveries.sort(key=lambda delivery: not delivery.is_fact)
         return shards
@@ -146,10 +149,15 @@ class Handling(Generic[D]):
                 raise Stopping  # what came before was given up, so nothing behind it may overtake it
         failures = await self._settle(shard, deliveries)
         self._wake(shard)
-        for failure in failures:
-            origin, topic = failure.delivery.origin, failure.delivery.topic
-            if topic is not None:
-                await self._set_aside(DeadLetter(origin, topic, Unreadable("handler_failed", failure.detail)))
+        await self._set_all_aside(
+            [
+                DeadLetter(
+                    failure.delivery.origin, failure.delivery.topic, Unreadable("handler_failed", failure.detail)
+                )
+                for failure in failures
+                if failure.delivery.topic is not None
+            ]
+        )
 
     async def _settle(self, shard: int, deliveries: Sequence[Delivery]) -> list[Failure]:
         """Have deliveries decided, however long Redis is away, and however often others change their accounts."""
@@ -163,6 +171,11 @@ class Handling(Generic[D]):
     async def _commit(self, shard: int, deliveries: Sequence[Delivery]) -> list[Failure]:
         await self._clock.refresh()
         return await self._committing.run(shard, deliveries)
+
+    async def _set_all_aside(self, letters: Sequence[DeadLetter]) -> None:
+        """Write dead letters, some beside each other: a flood of them costs few round trips."""
+        for first in range(0, len(letters), _LETTERS_AT_ONCE):
+            await asyncio.gather(*map(self._set_aside, letters[first : first + _LETTERS_AT_ONCE]))
 
     async def _set_aside(self, letter: DeadLetter) -> None:
         await self._patience.until_done("write a dead letter", lambda: self._dead_letters.put(letter))

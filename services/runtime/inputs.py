@@ -4,7 +4,7 @@ Within a partition the order is the log's. Among partitions the log tells no ord
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from contracts.identity import derive_record_id
@@ -48,14 +48,17 @@ def _derives(account_id: str, cause_key: str, one: Said) -> bool:
 
 
 class Inputs:
-    """The inputs of an account, each partition's in order of offsets; repetitions of a stream are left out."""
+    """The inputs of an account, each partition's in order of offsets; repetitions of a stream are left out.
 
-    def __init__(self, deliveries: Sequence[Delivery]) -> None:
+    So is what was applied before, by `sequences`.
+    """
+
+    def __init__(self, deliveries: Sequence[Delivery], sequences: Sequences | None = None) -> None:
         self._queues: defaultdict[Place, list[Delivery]] = defaultdict(list)
         self._heads: defaultdict[Place, int] = defaultdict(int)
         self._keys: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._where: defaultdict[str, list[tuple[Place, int]]] = defaultdict(list)
-        seen = Sequences()
+        seen = Sequences.load(sequences.dump() if sequences else None)
         for delivery in deliveries:
             if delivery.topic is not None and delivery.sequence is not None:
                 name, trimmed = delivery.topic.name, delivery.trimmed
@@ -67,18 +70,20 @@ class Inputs:
             queue.append(delivery)
             self._keys[delivery.cause.id][delivery.cause.key] = None
 
-    def attributed(self, account_id: str, said: Iterable[Said]) -> list[Said]:
+    def attributed(self, account_id: str, said: Iterable[Said], answered: Container[str] = ()) -> list[Said]:
         """Return records with the key of their cause in the place of its id, which causes of several topics may share.
 
         Of these it is the one from which the record's own id derives: an input's, or that of a command over HTTP, which
-        is no input.
+        is no input. What has no sequence to know it by is left out if its command is `answered` and before all inputs.
         """
         found = []
         for one in said:
             known = self._keys.get(one.cause_id, {})
             keys = dict.fromkeys((*known, *keys_of(one.cause_id)))
             derived = (key for key in keys if _derives(account_id, key, one))
-            found.append(one._replace(cause_id=next(derived, next(iter(known), one.cause_id))))
+            key = next(derived, next(iter(known), one.cause_id))
+            if one.sequence or key not in answered or key in self._where:
+                found.append(one._replace(cause_id=key))
         return found
 
     def find(self, cause_key: str) -> list[tuple[Delivery, int]]:

@@ -61,11 +61,18 @@ class _Run(NamedTuple, Generic[D]):
 class Rebuilding(Generic[D]):
     """Folds the history of one account. `handled`: per place, up to where the service's group has read.
 
-    `until`: the time now; a timer that is due by then and says nothing has fired.
+    `until`: the time now; a timer that is due by then and says nothing has fired. `start`: the account as it was kept
+    at some moment; then inputs from any offset handled by then, and what was said since, are enough.
     """
 
     def __init__(
-        self, decider: Decider[D], answer: Answer | None, account_id: str, handled: Mapping[Place, int], until: datetime
+        self,
+        decider: Decider[D],
+        answer: Answer | None,
+        account_id: str,
+        handled: Mapping[Place, int],
+        until: datetime,
+        start: Rebuilt[D] | None = None,
     ) -> None:
         self._decider = decider
         self._answered = answer is not None
@@ -73,19 +80,20 @@ class Rebuilding(Generic[D]):
         self._handled = handled
         self._until = until
         self._now: datetime | None = None
-        self._state: State[D] = State(account_id, decider.initial(), _Rows())
+        self._account: Rebuilt[D] = start or Rebuilt(account_id, decider.initial(), {})
+        self._state: State[D] = State(account_id, self._account.document, _Rows(self._account.rows))
         self._inputs = Inputs(())
         self._to_come: Counter[str] = Counter()
         self._last: dict[str, int] = {}
-        self._told = Sequences()
-        self._account: Rebuilt[D] = Rebuilt(account_id, self._state.document, dict(self._state.rows))
+        self._told = Sequences(dict(self._account.sequences.emitted))
 
     def fold(self, inputs: Sequence[Delivery], said: Sequence[Said]) -> Rebuilt[D]:
         """Return the account after `inputs` (each partition's in order of offsets) and what the service `said`."""
         account, emitted = self._account, self._account.sequences.emitted
-        self._inputs = Inputs(inputs)
-        said = self._inputs.attributed(account.account_id, said)
-        told, account.differences = told_in_order(account.account_id, said)
+        self._inputs = Inputs(inputs, account.sequences)
+        self._place_marks()
+        said = self._inputs.attributed(account.account_id, said, account.marks)
+        told, account.differences = told_in_order(account.account_id, said, dict(emitted))
         for number, each in enumerate(told):
             self._to_come[each.cause_id] += 1
             for one in each.said:
@@ -98,6 +106,14 @@ class Rebuilding(Generic[D]):
         self._finish()
         account.document, account.rows = self._state.document, dict(self._state.rows)
         return account
+
+    def _place_marks(self) -> None:
+        """Say where the commands are that the start had answered."""
+        for key, mark in self._account.marks.items():
+            found = self._inputs.find(key)
+            if found:
+                last, _ = found[-1]
+                self._account.marks[key] = mark._replace(place=place_of(last), offset=last.origin.offset)
 
     def _retell(self, told: Told, number: int) -> None:
         """Pass what came before the cause of a decision, then apply the decision."""

@@ -1,4 +1,4 @@
-"""What a rebuild makes of an account: all that its service keeps of it."""
+"""What a rebuild makes of an account, or begins with: all that its service keeps of it."""
 
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple
@@ -11,7 +11,7 @@ from services.runtime.sequences import Sequences
 from services.runtime.telling import Difference
 
 NOWHERE: Place = ("", -1)
-"""Where the commands are that came over HTTP."""
+"""Where the commands are that came over HTTP, or of which only the answer is known."""
 
 
 class Mark(NamedTuple):

@@ -88,5 +88,6 @@ async def _check(redis: Redis, settings: Settings, service: str) -> None:
         )
     if service and await redis.hexists(key, switching_field(service)):
         raise ConfigurationError(
-            f"a rebuild was interrupted as it put the state of {service} in place: run `addonflow rebuild {service}`"
+            f"a rebuild or restore was interrupted as it put the state of {service} in place: run it again "
+            f"(`addonflow rebuild {service}`)"
         )

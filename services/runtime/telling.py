@@ -6,15 +6,17 @@ topics among each other follow from the decisions that spoke on several of them,
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from types import MappingProxyType
 from typing import NamedTuple
 
 from contracts.payload import Payload
 from contracts.topics import Topic
 
 _Decision = tuple[str, datetime]
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class Difference(NamedTuple):
@@ -56,15 +58,21 @@ class Told(NamedTuple):
         return ", ".join(f"{one.topic.name} {one.sequence or one.id}" for one in self.said)
 
 
-def told_in_order(account_id: str, said: Iterable[Said]) -> tuple[list[Told], list[Difference]]:
-    """Return an account's decisions in order, and what is wrong with its records: gaps, two of one sequence."""
+def told_in_order(
+    account_id: str, said: Iterable[Said], before: Mapping[str, int] = _NOTHING
+) -> tuple[list[Told], list[Difference]]:
+    """Return an account's decisions in order, and what is wrong with its records: gaps, two of one sequence.
+
+    `before`: up to which sequence of each topic is known already, and left out.
+    """
     topics: defaultdict[str, list[Said]] = defaultdict(list)
     for one in said:
-        topics[one.topic.name].append(one)
+        if not 0 < one.sequence <= before.get(one.topic.name, 0):
+            topics[one.topic.name].append(one)
     differences: list[Difference] = []
     runs = []
     for name, records in topics.items():
-        once, wrong = _once_each(name, records)
+        once, wrong = _once_each(name, records, before.get(name, 0))
         differences += [Difference("sequence", account_id, text) for text in wrong]
         runs.append([_told(tuple(group)) for _, group in groupby(once, key=lambda one: (one.cause_id, one.at))])
     told, contradicted = _merged(runs)
@@ -74,7 +82,7 @@ def told_in_order(account_id: str, said: Iterable[Said]) -> tuple[list[Told], li
     return told, differences
 
 
-def _once_each(name: str, records: Sequence[Said]) -> tuple[list[Said], list[str]]:
+def _once_each(name: str, records: Sequence[Said], before: int) -> tuple[list[Said], list[str]]:
     unknown = {one.id: one for one in reversed(records) if not one.sequence}
     first = [unknown.pop(one.id) for one in records if one.id in unknown and not one.sequence]
     known: dict[int, Said] = {}
@@ -83,7 +91,7 @@ def _once_each(name: str, records: Sequence[Said]) -> tuple[list[Said], list[str
         for one in records
         if one.sequence and known.setdefault(one.sequence, one).value != one.value
     ]
-    missing = sorted(set(range(1, max(known, default=0) + 1)) - known.keys())
+    missing = sorted(set(range(before + 1, max(known, default=before) + 1)) - known.keys())
     if missing:
         wrong.append(f"{name} lacks {len(missing)} of its own sequences, first {missing[0]}")
     return [*first, *(known[sequence] for sequence in sorted(known))], wrong

@@ -9,10 +9,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic
 from redis.asyncio import Redis
+from rich.console import Console
 from typer.testing import CliRunner
 
 from contracts.topics import BILLING, COMMANDS, EVENTS, READERS, TOPICS, dead_letter_topics
 from deploy.addonflow import connections, kafka_checks, redis_checks
+from deploy.addonflow.dead_letters import Choice, Settled
+from deploy.addonflow.dead_letters_replay import Doing, deal
 from deploy.addonflow.doctor import examine
 from deploy.addonflow.embedded import free_ports, start_valkey
 from deploy.addonflow.findings import Finding, Level
@@ -21,6 +24,7 @@ from deploy.addonflow.messages import of_data
 from deploy.addonflow.send import send
 from deploy.addonflow.topics import create
 from services.runtime import functions
+from services.runtime.clock import SystemClock
 from services.runtime.keys import ShardKeys, deployment_key
 from services.runtime.settings import Settings
 from services.runtime.subscription import group_of
@@ -169,6 +173,12 @@ async def test_dead_letters_are_a_warning(healthy: Settings) -> None:
     found = await of(healthy, "entitlements dead letters")
     assert (found.level, found.state.split()[0]) == (Level.WARN, "2")
     assert (await of(healthy, "billing dead letters")).level is Level.OK
+
+    doing = Doing(Settled("dropped", "mara", "a typo", SystemClock().now()), limit=1)
+    for _ in range(2):
+        await deal(healthy, Choice(now=SystemClock().now()), doing, Console(quiet=True))
+    found = await of(healthy, "entitlements dead letters")
+    assert (found.level, found.state) == (Level.OK, "none is open")
 
 
 async def test_records_that_nobody_reads_fail(healthy: Settings) -> None:

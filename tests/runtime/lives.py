@@ -4,7 +4,7 @@ import itertools
 from collections import defaultdict
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from deploy.addonflow.history import said_of
 from services.runtime import codec
@@ -13,7 +13,7 @@ from services.runtime.decision import Decider, NeedsRows, TimerDue
 from services.runtime.delivery import Delivery
 from services.runtime.inputs import place_of
 from services.runtime.rebuilding import Rebuilding
-from services.runtime.rebuilt import Rebuilt
+from services.runtime.rebuilt import NOWHERE, Mark, Rebuilt
 from services.runtime.sequences import Sequences
 from services.runtime.store import Loaded
 from services.runtime.telling import Said
@@ -21,6 +21,14 @@ from services.runtime.unit_of_work import UnitOfWork
 from tests.runtime.toys import NOW, answer
 
 MINUTE = timedelta(minutes=1)
+
+
+class Kept(NamedTuple):
+    """An account as it was stored, when so many inputs were sent and so much was said."""
+
+    start: Rebuilt[Any]
+    inputs: int
+    said: int
 
 
 class Life:
@@ -102,6 +110,24 @@ class Life:
     def read(self) -> Any:
         """Return the document as stored."""
         return self.decider.document.model_validate_json(self.document) if self.document else self.decider.initial()
+
+    def kept(self) -> "Kept":
+        """Return the account as it is stored now, and how much there is of the log."""
+        rows = {
+            name: self.decider.row_types[name.partition(":")[0]].model_validate_json(text)
+            for name, text in self.rows.items()
+        }
+        sequences = Sequences.load(self.sequences)
+        marks = {key: Mark(answer, 0, NOWHERE, -1) for key, answer in self.answers.items()}
+        known = self.version > 0
+        start = Rebuilt("acme", self.read(), dict(rows), sequences, known=known, steps=self.version, marks=marks)
+        return Kept(start, len(self.inputs), len(self.said))
+
+    def restored(self, kept: "Kept", *, inputs_from: int, said_from: int) -> Rebuilt[Any]:
+        """Fold what a part of the log tells behind an account that was kept; the group has read all."""
+        handled = {place_of(each): each.origin.offset + 1 for each in self.inputs}
+        folding = Rebuilding(self.decider, answer, "acme", handled, self.now, kept.start)
+        return folding.fold(self.inputs[inputs_from:], self.said[said_from:])
 
     def rebuilt(self, *, read: bool = True) -> Rebuilt[Any]:
         """Fold the log; `read`: the group has read all of it."""

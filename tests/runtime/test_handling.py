@@ -245,3 +245,24 @@ async def test_a_cancelled_feed_of_timers_leaves_its_lane_alone(
 
     assert feed.cancelled()
     assert await service.count("acme") == 1
+
+
+async def test_a_flood_of_dead_letters_is_written_a_hundred_at_a_time(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unreadable records are written beside each other, bounded, and what stands behind them waits for them all."""
+    under_way, most, written = 0, 0, 0
+
+    async def put(letter: DeadLetter) -> None:
+        nonlocal under_way, most, written
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        written += 1
+
+    monkeypatch.setattr(service.dead, "put", put)
+    await service.handle([*[kafka_record(b"{")] * 250, trial("acme", "c1")])
+
+    assert (most, written, under_way) == (100, 250, 0)
+    assert await service.count("acme") == 1

@@ -28,11 +28,14 @@ from tests.notifications.messages import (
     account,
     asks,
     asks_for_quote,
+    buys,
+    declines,
     invoice,
     member,
     owner,
     snoozes,
     trial_ends_soon,
+    tries,
     wants_digests,
 )
 from tests.tokens import bearer
@@ -67,6 +70,14 @@ async def feature(service: Opened) -> Any:
     return shown
 
 
+async def digest_comes(service: Opened) -> None:
+    """Let a day pass, and have what is due then handled."""
+    service.clock.advance(DAY)
+    shard = shard_of(ACCOUNT, service.settings.partitions)
+    due = await service.store.due_timers(shard, to_milliseconds(service.clock.now()), 10)
+    await service.handling.handle_timers(shard, due)
+
+
 async def test_an_owner_sees_what_the_team_asks_for(service: Opened) -> None:
     """Requests are added up: people once each, requests all, roles, newest notes, and the trend by local day."""
     await service.tell(
@@ -85,6 +96,7 @@ async def test_an_owner_sees_what_the_team_asks_for(service: Opened) -> None:
                 "name": "Analytics+",
                 "people": 2,
                 "requests": 3,
+                "open": 3,
                 "roles": {"admin": 1, "supervisor": 1},
                 "first_at": "2026-09-30T09:00:00Z",
                 "last_at": "2026-10-01T09:00:00Z",
@@ -133,6 +145,31 @@ async def test_snoozes_and_cadence_are_shown(service: Opened) -> None:
     assert (await feature(service))["snoozed_until"] == "2026-10-02"
     service.clock.advance(datetime(2026, 10, 2, 13, tzinfo=UTC) - START)  # 09:00 in New York
     assert "snoozed_until" not in await feature(service)
+
+
+@pytest.mark.parametrize("answer", [declines, buys])
+async def test_an_owner_sees_when_requests_were_answered_and_what_is_open_since(service: Opened, answer: Any) -> None:
+    """A refusal and a purchase leave nothing open and are dated; who asks afterwards is open, and the counts stay."""
+    await service.tell(asks("admin"), asks("supervisor", "supervisor"))
+    assert "answered_at" not in await feature(service)
+    for day, asked_before in ((1, 2), (3, 3)):  # answered twice: the later answer counts
+        await service.tell(answer(at=START + day * DAY))
+        shown = await feature(service)
+        assert (shown["open"], shown["requests"]) == (0, asked_before)
+        assert datetime.fromisoformat(shown["answered_at"]) == START + day * DAY
+        await service.tell(asks("admin", at=START + (day + 1) * DAY))
+        shown = await feature(service)
+        assert (shown["open"], shown["requests"], shown["people"]) == (1, asked_before + 1, 2)
+
+
+async def test_what_is_told_or_tried_stays_open(service: Opened) -> None:
+    """A notice, a digest, a snooze and a trial answer no request; one from before an answer is not open after it."""
+    await service.tell(asks("admin"), asks("admin"), snoozes(date(2026, 10, 1)), tries())
+    await digest_comes(service)
+    assert (await feature(service))["open"] == 2
+    await service.tell(declines(at=START + DAY), asks("supervisor", "supervisor"))
+    shown = await feature(service)
+    assert (shown["open"], shown["requests"]) == (0, 3)
 
 
 async def test_nothing_was_asked_for(service: Opened) -> None:
@@ -237,14 +274,6 @@ async def test_who_has_no_access_is_told_nothing(service: Opened, user: str, rea
     """An agent and a stranger have no history of add-ons."""
     reply = await service.get(TOLD, user=user)
     assert (reply.status_code, reply.json()["reason"]) == (403, reason)
-
-
-async def digest_comes(service: Opened) -> None:
-    """Let a day pass, and have what is due then handled."""
-    service.clock.advance(DAY)
-    shard = shard_of(ACCOUNT, service.settings.partitions)
-    due = await service.store.due_timers(shard, to_milliseconds(service.clock.now()), 10)
-    await service.handling.handle_timers(shard, due)
 
 
 async def test_a_former_owner_sees_no_prices_and_no_words_of_others(service: Opened) -> None:

@@ -42,6 +42,7 @@ class Aggregate(Value):
 
     `people` counts distinct members and is the sum of `roles`; `newest` holds the latest request of at most NEWEST_MAX
     of them, newest first. `noticed` says that some notice has reached the Owners since they last turned requests down.
+    `open_requests` are those that neither a purchase nor a refusal has answered, whether a notice told them or not.
     """
 
     first_requested_at: datetime
@@ -51,6 +52,7 @@ class Aggregate(Value):
     newest: tuple[Request, ...] = ()
     news: News | None = None
     noticed: bool = False
+    open_requests: int = 0
 
 
 def latest(earlier: Request | None, request: Request) -> Request:
@@ -79,6 +81,7 @@ def add(aggregate: Aggregate | None, request: Request, earlier: Request | None, 
             "roles": _moved(before.roles, earlier.role if earlier else None, current.role),
             "newest": tuple(newest[:NEWEST_MAX]),
             "news": _with_request(before, request) if is_news else before.news,
+            "open_requests": before.open_requests + is_news,
         }
     )
 
@@ -121,7 +124,7 @@ def after_purchase(aggregate: Aggregate, purchased_at: datetime) -> Aggregate:
     """
     if aggregate.last_requested_at > purchased_at:
         return aggregate
-    return aggregate.model_copy(update={"news": None})
+    return aggregate.model_copy(update={"news": None, "open_requests": 0})
 
 
 def after_decline(aggregate: Aggregate, declined_at: datetime) -> Aggregate:
@@ -131,7 +134,7 @@ def after_decline(aggregate: Aggregate, declined_at: datetime) -> Aggregate:
     """
     if aggregate.last_requested_at > declined_at:
         return aggregate
-    return aggregate.model_copy(update={"news": None, "noticed": False})
+    return aggregate.model_copy(update={"news": None, "noticed": False, "open_requests": 0})
 
 
 def first_notice(opener: Request) -> dict[str, Any]:

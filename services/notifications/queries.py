@@ -22,6 +22,7 @@ from services.notifications.account import (
     MemberRow,
     NotifiedAccount,
     RequesterRow,
+    answered_at,
     asked_by_row,
     member_row,
     requester_row,
@@ -74,6 +75,10 @@ class ShownFeature(BaseModel):
     name: str
     people: int
     requests: int
+    open: Annotated[int, Field(description="requests since `answered_at`")]
+    answered_at: Annotated[
+        datetime | None, Field(description="when a purchase or a refusal last answered the requests made so far")
+    ] = None
     roles: dict[str, int]
     first_at: datetime
     last_at: datetime
@@ -156,6 +161,8 @@ def _feature(
         name=name_of(catalog, add_on),
         people=aggregate.people,
         requests=counted.requests,
+        open=aggregate.open_requests,
+        answered_at=answered_at(document, add_on),
         roles=dict(aggregate.roles),
         first_at=aggregate.first_requested_at,
         last_at=aggregate.last_requested_at,

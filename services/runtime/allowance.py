@@ -37,7 +37,7 @@ class Allowance:
         full_at = max(now, self._full_at.get(caller, now)) + cost / per_second
         wait = full_at - now - burst / per_second
         if wait > _CLOCK_SECONDS:
-            seconds = math.ceil(wait)
+            seconds = math.ceil(wait - _CLOCK_SECONDS)
             detail = f"You have asked a lot in a short time: try again in {seconds} seconds."
             headers = {"Retry-After": str(seconds)}
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, HttpReason.TOO_MANY_REQUESTS, detail, headers=headers)

@@ -1,64 +1,34 @@
 """The doors of notifications, over a real store: what a team asks for, and what a member was told."""
 
-import os
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
 from typing import Any
 
-import httpx
 import pytest
-from redis.asyncio import Redis
 
-from contracts.invoices import InvoiceKind
-from services.notifications import history
-from services.notifications.api import doors
-from services.notifications.domain import NotificationsDecider
 from services.runtime.authentication import PRODUCT_SCOPE, STAFF_SCOPE
-from services.runtime.clock import to_milliseconds
-from services.runtime.keys import shard_of
-from tests.doors import ISSUER, Opened, opened
+from tests.doors import ISSUER, Opened
 from tests.notifications.messages import (
-    ACCOUNT,
     AI,
     ANALYTICS,
-    CATALOG,
     DAY,
     START,
-    account,
     asks,
-    asks_for_quote,
-    invoice,
-    member,
-    owner,
+    buys,
+    declines,
     snoozes,
-    trial_ends_soon,
+    tries,
     wants_digests,
 )
+from tests.notifications.opening import FEATURES, PEOPLE, TOLD, digest_comes, notifications
 from tests.tokens import bearer
-
-ROOT = f"/v1/accounts/{ACCOUNT}"
-FEATURES, TOLD = f"{ROOT}/feature-requests", f"{ROOT}/notifications"
-PEOPLE = f"{FEATURES}/{ANALYTICS}"
-_numbers = count()
 
 
 @pytest.fixture
 async def service(embedded_valkey_url: str) -> AsyncIterator[Opened]:
-    """Give notifications with an account in New York and one member of each role."""
-    namespace = f"told{os.getpid()}-{next(_numbers)}."
-    async with (
-        Redis.from_url(embedded_valkey_url) as redis,
-        opened("notifications", NotificationsDecider(CATALOG), doors, redis, namespace, START) as service,
-    ):
-        roles = ("admin", "supervisor", "agent")
-        await service.tell(account(), owner("owner"), *(member(role, role) for role in roles))
-        yield service
-
-
-def templates(reply: httpx.Response) -> list[str]:
-    """Return what a page of notifications says."""
-    return [each["template"] for each in reply.json()["notifications"]]
+    """Give notifications with its doors open."""
+    async with notifications(embedded_valkey_url) as opened_service:
+        yield opened_service
 
 
 async def feature(service: Opened) -> Any:
@@ -85,6 +55,7 @@ async def test_an_owner_sees_what_the_team_asks_for(service: Opened) -> None:
                 "name": "Analytics+",
                 "people": 2,
                 "requests": 3,
+                "open": 3,
                 "roles": {"admin": 1, "supervisor": 1},
                 "first_at": "2026-09-30T09:00:00Z",
                 "last_at": "2026-10-01T09:00:00Z",
@@ -133,6 +104,31 @@ async def test_snoozes_and_cadence_are_shown(service: Opened) -> None:
     assert (await feature(service))["snoozed_until"] == "2026-10-02"
     service.clock.advance(datetime(2026, 10, 2, 13, tzinfo=UTC) - START)  # 09:00 in New York
     assert "snoozed_until" not in await feature(service)
+
+
+@pytest.mark.parametrize("answer", [declines, buys])
+async def test_an_owner_sees_when_requests_were_answered_and_what_is_open_since(service: Opened, answer: Any) -> None:
+    """A refusal and a purchase leave nothing open and are dated; who asks afterwards is open, and the counts stay."""
+    await service.tell(asks("admin"), asks("supervisor", "supervisor"))
+    assert "answered_at" not in await feature(service)
+    for day, asked_before in ((1, 2), (3, 3)):  # answered twice: the later answer counts
+        await service.tell(answer(at=START + day * DAY))
+        shown = await feature(service)
+        assert (shown["open"], shown["requests"]) == (0, asked_before)
+        assert datetime.fromisoformat(shown["answered_at"]) == START + day * DAY
+        await service.tell(asks("admin", at=START + (day + 1) * DAY))
+        shown = await feature(service)
+        assert (shown["open"], shown["requests"], shown["people"]) == (1, asked_before + 1, 2)
+
+
+async def test_what_is_told_or_tried_stays_open(service: Opened) -> None:
+    """A notice, a digest, a snooze and a trial answer no request; one from before an answer is not open after it."""
+    await service.tell(asks("admin"), asks("admin"), snoozes(date(2026, 10, 1)), tries())
+    await digest_comes(service)
+    assert (await feature(service))["open"] == 2
+    await service.tell(declines(at=START + DAY), asks("supervisor", "supervisor"))
+    shown = await feature(service)
+    assert (shown["open"], shown["requests"]) == (0, 3)
 
 
 async def test_nothing_was_asked_for(service: Opened) -> None:
@@ -210,101 +206,3 @@ async def test_a_malformed_cursor_of_people_is_told(service: Opened, query: str)
     """A page of people that cannot be is 422."""
     reply = await service.get(f"{PEOPLE}?{query}")
     assert (reply.status_code, reply.json()["reason"]) == (422, "request_invalid")
-
-
-@pytest.mark.parametrize(
-    "query", ["before=0", "before=-5", "before=x", "before=1e3", f"before={'9' * 400}", "limit=1000"]
-)
-async def test_a_malformed_cursor_of_notifications_is_told(service: Opened, query: str) -> None:
-    """A page of notifications that cannot be is 422."""
-    reply = await service.get(f"{TOLD}?{query}")
-    assert (reply.status_code, reply.json()["reason"]) == (422, "request_invalid")
-
-
-async def test_a_member_sees_what_they_were_told(service: Opened) -> None:
-    """Each member sees the notifications that were to them, newest first, and nobody else's."""
-    await service.tell(asks("admin"), trial_ends_soon("admin"), invoice())
-    assert templates(await service.get(TOLD)) == ["purchase_receipt", "trial_ending_soon", "feature_request_first"]
-    assert templates(await service.get(TOLD, user="admin")) == ["trial_ending_soon"]
-    assert templates(await service.get(TOLD, user="supervisor")) == []
-    (shown,) = (await service.get(TOLD, user="admin")).json()["notifications"]
-    assert (shown["requested_at"], shown["data"]["add_on_name"]) == ("2026-09-30T09:00:00Z", "Analytics+")
-    assert "user_ids" not in shown
-
-
-@pytest.mark.parametrize(("user", "reason"), [("agent", "role_not_permitted"), ("nobody", "member_unknown")])
-async def test_who_has_no_access_is_told_nothing(service: Opened, user: str, reason: str) -> None:
-    """An agent and a stranger have no history of add-ons."""
-    reply = await service.get(TOLD, user=user)
-    assert (reply.status_code, reply.json()["reason"]) == (403, reason)
-
-
-async def digest_comes(service: Opened) -> None:
-    """Let a day pass, and have what is due then handled."""
-    service.clock.advance(DAY)
-    shard = shard_of(ACCOUNT, service.settings.partitions)
-    due = await service.store.due_timers(shard, to_milliseconds(service.clock.now()), 10)
-    await service.handling.handle_timers(shard, due)
-
-
-async def test_a_former_owner_sees_no_prices_and_no_words_of_others(service: Opened) -> None:
-    """Receipts, invoices, requests and quotes go with the role: a former Owner sees the rest of what they were told."""
-    await service.tell(
-        asks("admin", note="private words"),
-        asks("supervisor", "supervisor", note="more of them"),
-        asks_for_quote(),
-        trial_ends_soon("admin"),
-        invoice(),
-        invoice(2, InvoiceKind.RENEWAL),
-    )
-    await digest_comes(service)
-    told = (await service.get(TOLD)).json()["notifications"]
-    assert {each["template"] for each in told} == {
-        "trial_ending_soon",
-        "purchase_receipt",
-        "invoice",
-        "quote_requested",
-        "feature_request_first",
-        "feature_request_digest",
-    }
-    await service.tell(member("owner", "supervisor", 2))
-    reply = await service.get(TOLD)
-    assert templates(reply) == ["trial_ending_soon"]
-    assert "words" not in reply.text
-    await service.tell(member("owner", "owner", 3, active=False))
-    assert (await service.get(TOLD)).json()["reason"] == "member_unknown"
-
-
-@pytest.mark.parametrize("rows_at_once", [1, 4, 100])
-async def test_notifications_come_in_pages(service: Opened, rows_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Following `next` shows every notification once, also between those of others and wherever rows are read to."""
-    monkeypatch.setattr("services.notifications.api._ROWS_AT_ONCE", rows_at_once)
-    for number in range(5):
-        await service.tell(trial_ends_soon("admin"), invoice(number))
-    mine, before = [], ""
-    for size in (2, 2, 1):
-        page = (await service.get(f"{TOLD}?limit=2{before}", user="admin")).json()
-        assert len(page["notifications"]) == size
-        mine += [each["notification_id"] for each in page["notifications"]]
-        before = f"&before={page.get('next')}"
-    assert before == "&before=None"
-    assert len(mine) == 5
-
-
-async def test_the_history_is_a_ring(service: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond its bound the oldest notifications are forgotten, whoever they were for; the newest stay, in order."""
-    for module in ("history", "queries"):
-        monkeypatch.setattr(f"services.notifications.{module}.HISTORY_MAX", 5)
-    assert history.said_row(6) == history.said_row(1)
-    await service.tell(asks("admin"), *(invoice(number) for number in range(1, 7)))
-    page = (await service.get(f"{TOLD}?limit=100")).json()
-    assert [each["data"]["invoice_number"][-1] for each in page["notifications"]] == list("65432")
-    assert "next" not in page
-    assert templates(await service.get(f"{TOLD}?before=2")) == []
-
-
-async def test_a_long_history_is_read_through(service: Opened) -> None:
-    """What was told to a member long ago is found behind all that was told to others since, as far as it is kept."""
-    await service.tell(trial_ends_soon("admin"))
-    await service.tell(*(invoice(number) for number in range(150)))
-    assert templates(await service.get(TOLD, user="admin")) == ["trial_ending_soon"]

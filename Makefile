@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 	--custom-compile-command 'make lock' $(LOCK_OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench schemas screenshots up lock clean
+.PHONY: help demo test lint format bench schemas manifests screenshots up lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -35,6 +35,9 @@ schemas: $(READY) ## Generate the JSON Schemas and the AsyncAPI and OpenAPI docu
 	$(BIN)/python -m contracts.schemas
 	$(BIN)/python -m deploy.asyncapi
 	$(BIN)/python -m deploy.openapi
+
+manifests: $(READY) ## Write the generated Kubernetes manifests and the example again (needs kustomize)
+	$(BIN)/python -m deploy.manifests
 
 screenshots: $(READY) ## Take the pictures of the dashboard's README again
 	ADDONFLOW_SCREENSHOTS=1 $(BIN)/pytest -q tests/browser/test_appearance.py -k pictures

@@ -177,8 +177,12 @@ def to_json(payload: BaseModel) -> bytes:
 
 
 def digest_of(command: Payload) -> str:
-    """Return what tells one request from another: SHA-256 over the command's type and data, in hex."""
-    return hashlib.sha256(command.ce_type.encode() + b" " + to_json(command)).hexdigest()
+    """Return what tells one request from another: SHA-256 over the command's type and data, in hex.
+
+    What a topic refuses, whatever type it came as, is read as one that has none (`Topic.refused_as`).
+    """
+    kind = getattr(command, "ce_type", "")
+    return hashlib.sha256(kind.encode() + b" " + to_json(command)).hexdigest()
 
 
 def to_remember(answer: bytes, digest: str) -> bytes:

@@ -206,8 +206,8 @@ def test_prometheus_takes_its_configuration(promtool: str, tmp_path: Path) -> No
 
 def test_prometheus_takes_what_a_service_shows(promtool: str) -> None:
     """The text at /metrics is read by Prometheus's own tool without complaint: names, kinds and help."""
-    metrics.MESSAGE_LATENCY.observe("toy", 0.2)
-    metrics.DEAD_LETTERS.labels("toy", "not_json").inc(0)
+    metrics.MESSAGE_LATENCY.observe("shown", 0.2)
+    metrics.DEAD_LETTERS.labels("shown", "not_json").inc(0)
     shown = generate_latest(metrics.REGISTRY)
     done = subprocess.run([promtool, "check", "metrics"], input=shown, capture_output=True, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr).decode()

@@ -90,7 +90,7 @@ async def decide(visit: Visit) -> Response:
         add_on=add_on,
         command_id=command_id,
         answered=answered,
-        today=visit.desk.clock.now().date(),
+        today=visit.formats.local_day(visit.desk.clock.now()),
         cadence=visit.form.get("cadence") or (await _cadence(visit) if what == "digest" else None),
     )
 

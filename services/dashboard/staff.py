@@ -116,7 +116,9 @@ async def _sent(visit: Visit) -> Response | None:
         visit.wrong = error
         return None
     then = urlencode({"id": account_id, "command": form_id})
-    return await carry_out(visit, command, form_id, f"/back-office/answer?{then}")
+    return await carry_out(
+        visit, command, sent_as(form_id, account_id, visit.who.subject), f"/back-office/answer?{then}"
+    )
 
 
 @page(Kind.STAFF)

@@ -63,9 +63,9 @@ def command_of(visit: Visit) -> str | Response:
     return go(f"{visit.request.url.path}?{urlencode({**kept, 'command': new_id()})}")
 
 
-def is_answered(visit: Visit, account_id: str, form_id: str) -> bool:
+def is_answered(visit: Visit, account_id: str, form_id: str, add_on: str = "") -> bool:
     """Whether this process has the answer to what the visitor sent with a form."""
-    return visit.desk.answers.get(account_id, sent_as(form_id, account_id, visit.who.subject)) is not None
+    return visit.desk.answers.get(account_id, sent_as(form_id, account_id, visit.who.subject, add_on)) is not None
 
 
 @page(Kind.MEMBER)
@@ -110,7 +110,7 @@ async def confirm(visit: Visit) -> Response:
     command_id = command_of(visit)
     if isinstance(command_id, Response):
         return command_id
-    answered = is_answered(visit, visit.account_id, command_id)
+    answered = is_answered(visit, visit.account_id, command_id, visit.part("add_on"))
     offer = await offer_of(visit, "subscribe_now")
     if isinstance(offer, Response):
         return go(f"/answers/{command_id}?add_on={visit.part('add_on')}") if answered else offer
@@ -168,7 +168,7 @@ async def ask(visit: Visit) -> Response:
     command_id = command_of(visit)
     if isinstance(command_id, Response):
         return command_id
-    answered = is_answered(visit, visit.account_id, command_id)
+    answered = is_answered(visit, visit.account_id, command_id, visit.part("add_on"))
     offer = await offer_of(visit, action)
     if isinstance(offer, Response):
         return go(f"/answers/{command_id}?add_on={visit.part('add_on')}") if answered else offer

@@ -39,6 +39,8 @@ async def invoice(visit: Visit) -> Response:
     status = HTTPStatus.OK
     if isinstance(found, Trouble | Refused):
         status = HTTPStatus(status_of(found))
+    elif found.lines:
+        visit.formats = visit.formats.at(found.lines[0].timezone)  # where its days were counted
     return visit.page("invoice.html", status, shown=shown, found=found, kinds=KINDS, equation=equation_of)
 
 

@@ -67,9 +67,12 @@ def id_of(form: Mapping[str, str]) -> str:
     return form_id
 
 
-def sent_as(form_id: str, account_id: str, subject: str) -> str:
-    """Return the id of the command that a form is when this member, or this one of staff, sends it for this account."""
-    said = f"{form_id}\0{account_id}\0{subject}"
+def sent_as(form_id: str, account_id: str, subject: str, add_on: str = "") -> str:
+    """Return the id of the command that a form is when this member, or this one of staff, sends it for this account.
+
+    `add_on` is the one that a member's answer is said to be about: an address that names another has no answer.
+    """
+    said = "\0".join((form_id, account_id, subject, *([add_on] if add_on else [])))
     return f"dashboard-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
 
 

@@ -54,12 +54,20 @@ class Guard:
 
     def _refusal(self, method: str, headers: Headers) -> PlainTextResponse | None:
         host = headers.get("host", "")
-        if urlsplit(f"//{host}").hostname not in self._hosts:
+        if _host_of(host) not in self._hosts:
             said = "This address is not the dashboard's: ADDONFLOW_DASHBOARD_PUBLIC_URL says what is."
             return PlainTextResponse(said, HTTPStatus.MISDIRECTED_REQUEST)
         if method in _READING or _is_own(headers, host):
             return None
         return PlainTextResponse("This form was sent by another site, and had no effect.", HTTPStatus.FORBIDDEN)
+
+
+def _host_of(authority: str) -> str | None:
+    """Return the host of what a browser says it asks, without a port; None where that is none."""
+    try:
+        return urlsplit(f"//{authority}").hostname
+    except ValueError:
+        return None
 
 
 def _is_own(headers: Headers, host: str) -> bool:
@@ -68,4 +76,4 @@ def _is_own(headers: Headers, host: str) -> bool:
     if site is not None:
         return site in _OWN
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == host
+    return origin is None or origin.partition("://")[2] == host

@@ -4,15 +4,16 @@ Where the locale is written from right to left, each amount and date is isolated
 else stands in the line, keep their places.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_time, get_timezone_gmt
 from babel.numbers import format_currency, format_decimal
 
 from contracts.money import Money, minor_unit_digits
+from contracts.payload import zone_of
 
 DEFAULT = "en"
 _LANGUAGES_MAX = 10
@@ -26,10 +27,15 @@ def isolated(text: object) -> str:
 
 
 class Formats:
-    """Writes amounts and dates for one reader."""
+    """Writes amounts and dates for one reader, and instants as the clocks of `zone` have them."""
 
-    def __init__(self, locale: Locale) -> None:
+    def __init__(self, locale: Locale, zone: tzinfo = UTC) -> None:
         self.locale = locale
+        self.zone = zone
+
+    def at(self, zone_name: str) -> "Formats":
+        """Return the same by the clocks of another zone; of UTC where zone data has none of that name."""
+        return Formats(self.locale, zone_of(zone_name) or UTC)
 
     @property
     def tag(self) -> str:
@@ -49,27 +55,33 @@ class Formats:
         """Write a whole number."""
         return self._written(format_decimal(figure, locale=self.locale))
 
-    def day(self, when: date | datetime) -> str:
-        """Write a day; an instant's day is that of UTC."""
-        if isinstance(when, datetime):
-            when = when.astimezone(UTC).date()
-        return self._written(format_date(when, "long", locale=self.locale))
+    def local_day(self, when: date | datetime) -> date:
+        """Return the day that an instant is on; a day is itself."""
+        return when.astimezone(self.zone).date() if isinstance(when, datetime) else when
 
-    def short_day(self, when: date) -> str:
-        """Write a day in few letters."""
-        return self._written(format_date(when, "medium", locale=self.locale))
+    def day(self, when: date | datetime) -> str:
+        """Write a day, or that of an instant."""
+        return self._written(format_date(self.local_day(when), "long", locale=self.locale))
+
+    def short_day(self, when: date | datetime) -> str:
+        """Write a day, or that of an instant, in few letters."""
+        return self._written(format_date(self.local_day(when), "medium", locale=self.locale))
 
     def period(self, begin: date, end: date) -> str:
         """Write the days from `begin` up to, not including, `end`, by the first and the last of them."""
         return f"{self.short_day(begin)} – {self.short_day(max(begin, end - timedelta(days=1)))}"
 
     def instant(self, when: date | datetime) -> str:
-        """Write an instant, in UTC and saying so; of a day, the day."""
+        """Write an instant, with what its clock is ahead of UTC; of a day, the day."""
         if not isinstance(when, datetime):
             return self.day(when)
-        day = format_date(when.astimezone(UTC).date(), "medium", locale=self.locale)
-        time = format_time(when.astimezone(UTC).time(), "short", locale=self.locale)
-        return f"{self._written(f'{day}, {time}')} UTC"
+        local = when.astimezone(self.zone)
+        day, time = (
+            format_date(local.date(), "medium", locale=self.locale),
+            format_time(local.time(), "short", locale=self.locale),
+        )
+        ahead = get_timezone_gmt(local, locale=DEFAULT) if local.utcoffset() else "UTC"
+        return f"{self._written(f'{day}, {time}')} {ahead}"
 
 
 def formats_for(accept_language: str, member_locale: str | None = None) -> Formats:

@@ -57,13 +57,14 @@ async def sent(visit: Visit) -> Response | None:
         visit.wrong = error
         return None
     add_on = getattr(command, "add_on", "")
-    return await carry_out(visit, command, form_id, f"/answers/{form_id}?{urlencode({'add_on': add_on})}")
+    command_id = sent_as(form_id, visit.account_id, visit.who.subject, add_on)
+    return await carry_out(visit, command, command_id, f"/answers/{form_id}?{urlencode({'add_on': add_on})}")
 
 
-async def carry_out(visit: Visit, command: Payload, form_id: str, then: str) -> Response:
+async def carry_out(visit: Visit, command: Payload, command_id: str, then: str) -> Response:
     """Have a command decided and go to its answer; where Kafka did not say that it has it, keep it for another try."""
     try:
-        await visit.desk.ask(command, sent_as(form_id, command.account_id, visit.who.subject))
+        await visit.desk.ask(command, command_id)
     except NotSent:
         fields = {name: text for name, text in visit.form.items() if name != "csrf"}
         return visit.page("try_again.html", HTTPStatus.SERVICE_UNAVAILABLE, fields=fields, then=then)
@@ -73,10 +74,10 @@ async def carry_out(visit: Visit, command: Payload, form_id: str, then: str) -> 
 @page(Kind.MEMBER)
 async def answer(visit: Visit) -> Response:
     """Show the answer to a member's command, or that it is on its way."""
-    command_id = sent_as(visit.part("form_id"), visit.account_id, visit.who.subject)
+    add_on = visit.query("add_on")
+    command_id = sent_as(visit.part("form_id"), visit.account_id, visit.who.subject, add_on)
     shown = await visit.add_ons()
     found = await visit.desk.find_answer(visit.account_id, command_id) if is_id(visit.part("form_id")) else None
-    add_on = visit.query("add_on")
     outcome = outcome_of(found, shown if isinstance(shown, AddOns) else None, add_on) if found else None
     return answer_page(visit, outcome, "/plan", shown)
 

@@ -66,6 +66,7 @@ class AddOns(Value):
     account_id: str
     user_id: str
     role: str
+    timezone: str = "UTC"
     add_ons: tuple[ShownAddOn, ...]
 
     def find(self, add_on: str) -> ShownAddOn | None:

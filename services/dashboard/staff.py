@@ -43,6 +43,8 @@ async def account(visit: Visit) -> Response:
     if standing.account is None and not standing.history:
         text = f"Nothing has been said of an account {account_id}: its id is what the account system calls it."
         return visit.page("find.html", HTTPStatus.NOT_FOUND, said=text)
+    if standing.account is not None:
+        visit.formats = visit.formats.at(standing.account.timezone)
     before = visit.query("before") or None
     listed = await attempt(visit.desk.client.invoices(account_id, visit.token, before))
     access = await attempt(visit.desk.client.entitlements(account_id, visit.token))
@@ -114,7 +116,9 @@ async def _sent(visit: Visit) -> Response | None:
         visit.wrong = error
         return None
     then = urlencode({"id": account_id, "command": form_id})
-    return await carry_out(visit, command, form_id, f"/back-office/answer?{then}")
+    return await carry_out(
+        visit, command, sent_as(form_id, account_id, visit.who.subject), f"/back-office/answer?{then}"
+    )
 
 
 @page(Kind.STAFF)

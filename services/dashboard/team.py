@@ -80,7 +80,8 @@ async def decide(visit: Visit) -> Response:
     add_on = shown.find(visit.query("add_on"))
     if shown.role != OWNER or (add_on is None and what != "digest"):
         return visit.message(HTTPStatus.FORBIDDEN, "For Owners", "What the team asks for is decided by the Owners.")
-    answered = is_answered(visit, visit.account_id, command_id)
+    about = add_on.add_on if add_on is not None and what != "digest" else ""
+    answered = is_answered(visit, visit.account_id, command_id, about)
     return visit.page(
         "decide.html",
         visit.form_status,
@@ -90,7 +91,7 @@ async def decide(visit: Visit) -> Response:
         add_on=add_on,
         command_id=command_id,
         answered=answered,
-        today=visit.desk.clock.now().date(),
+        today=visit.formats.local_day(visit.desk.clock.now()),
         cadence=visit.form.get("cadence") or (await _cadence(visit) if what == "digest" else None),
     )
 

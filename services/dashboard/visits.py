@@ -140,8 +140,11 @@ class Visit:
         return discoveries_of(shown) if isinstance(shown, AddOns) else ()
 
     async def add_ons(self) -> AddOns | Trouble | Refused:
-        """Ask what the member may do, or what stands in its place."""
-        return await attempt(self.desk.client.add_ons(self.account_id, self.token))
+        """Ask what the member may do, or what stands in its place; from then on the pages have the account's days."""
+        shown = await attempt(self.desk.client.add_ons(self.account_id, self.token))
+        if isinstance(shown, AddOns):
+            self.formats = self.formats.at(shown.timezone)
+        return shown
 
     def page(self, template: str, status: int = HTTPStatus.OK, **said: Any) -> Response:
         """Return a page. Every page knows who is there, and in which locale."""

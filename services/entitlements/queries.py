@@ -73,6 +73,7 @@ class ShownAddOns(BaseModel):
     account_id: AccountId
     user_id: UserId
     role: str
+    timezone: Annotated[str, Field(description="the account's, by its IANA name: local days are days there")]
     add_ons: tuple[ShownAddOn, ...]
 
 
@@ -93,6 +94,7 @@ def add_ons_of(state: Known, catalog: Catalog, user_id: str, now: datetime) -> S
         account_id=state.account_id,
         user_id=user_id,
         role=first.role or "",
+        timezone=first.known_account.timezone,
         add_ons=tuple(_shown(situation) for situation in situations),
     )
 

@@ -72,12 +72,17 @@ def test_ids_are_ours_and_never_twice() -> None:
 
 
 def test_a_command_is_the_one_of_who_sends_it() -> None:
-    """A form that is sent again by the same member is the same command; another member's, or account's, is another."""
+    """A form is one command, however often it is sent; of another member, account or add-on it is another."""
     form = new_id()
     assert sent_as(form, "acme", "sam") == sent_as(form, "acme", "sam")
-    others = [sent_as(new_id(), "acme", "sam"), sent_as(form, "acme", "sina"), sent_as(form, "other", "sam")]
+    others = [
+        sent_as(form, "acme", "sam", "x"),
+        sent_as(new_id(), "acme", "sam"),
+        sent_as(form, "acme", "sina"),
+        sent_as(form, "other", "sam"),
+    ]
     made = {form, sent_as(form, "acme", "sam"), *others, sent_as(form, "acmes", "am")}
-    assert len(made) == 6
+    assert len(made) == 7
     assert all(is_id(each) for each in made)
 
 

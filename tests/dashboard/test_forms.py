@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 
@@ -13,13 +14,14 @@ from contracts.payload import Payload
 from services.dashboard.commands import new_id
 from services.dashboard.parts import Dashboard
 from services.dashboard.sessions import Session
-from services.dashboard.shapes import AddOns
+from services.dashboard.shapes import AddOns, Preview, Promise
 from services.runtime.authentication import STAFF_SCOPE
 from tests.dashboard.desk import browsing, csrf_of, desk_of, expired_token_of, sign_in, token_of
-from tests.dashboard.shown import action, add_on
+from tests.dashboard.shown import NOW, action, add_on, preview
 
 MEMBER = {"sub": "olivia", "account_id": "acme"}
 NOTE = "Für die <Nacht>schicht"
+ZONE = "Pacific/Kiritimati"  # 14 hours ahead
 LONG = "x" * 1_001
 WRONG = {
     "/request/analytics_plus": {"type": "RequestFeature", "add_on": "analytics_plus", "note": LONG},
@@ -37,7 +39,7 @@ async def at_work(folder: Path) -> AsyncIterator[tuple[Dashboard, httpx.AsyncCli
 
     async def add_ons(account_id: str, _: str) -> AddOns:
         open_one = add_on(action("subscribe_now"), action("request_feature"))
-        return AddOns(account_id=account_id, user_id="olivia", role="owner", add_ons=(open_one,))
+        return AddOns(account_id=account_id, user_id="olivia", role="owner", timezone=ZONE, add_ons=(open_one,))
 
     async def ask(command: Payload, _: str) -> None:
         sent.append(command)
@@ -146,3 +148,18 @@ async def test_a_form_of_an_earlier_session_is_shown_again(tmp_path: Path) -> No
     assert f">{NOTE}</textarea>" in unescape(again.text)
     assert "Nothing was sent yet" in again.text
     assert of_another.status_code == 403
+
+
+async def test_the_days_of_a_form_are_the_accounts(tmp_path: Path) -> None:
+    """Requests can be snoozed from the account's own day on, and a promise ends at an instant by its clocks."""
+    async with at_work(tmp_path) as (desk, client, _):
+        desk.clock.now = lambda: NOW  # type: ignore[method-assign]
+        snooze = await client.get("/requests/snooze?add_on=analytics_plus", follow_redirects=True)
+
+        async def promised(*_: str) -> Preview:
+            return preview(promise=Promise(token="p", expires_at=NOW + timedelta(minutes=15)))
+
+        desk.client.preview = promised  # type: ignore[assignment, method-assign]
+        confirm = await client.get("/subscribe/analytics_plus/confirm", follow_redirects=True)
+    assert 'min="2026-10-01"' in snooze.text
+    assert "until Oct 1, 2026, 12:15\u202fAM GMT+14:00" in unescape(confirm.text)

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from contracts.accounts import Licenses
+from contracts.cycles import local_date
 from contracts.invoices import BASE_PLAN, BilledDays, Period, ProrationRule, Share
+from services.dashboard.locales import formats_for
 from services.dashboard.shapes import AddOns, ShownInvoice, ShownLine
 from tests.dashboard.desk import browsing, desk_of, sign_in, token_of
 from tests.dashboard.shown import add_on, usd
@@ -91,6 +94,17 @@ async def test_a_line_is_called_what_people_call_it(tmp_path: Path) -> None:
     page = await invoice_page(tmp_path, line(name="Analytics+"))
     assert "<h2><bdi>Analytics+</bdi></h2>" in page.text
     assert "analytics_plus" not in page.text.partition("<main")[2]
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Pago_Pago", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("hour", [0, 10, 11, 23])
+async def test_no_invoice_is_issued_after_it_is_due(tmp_path: Path, zone: str, hour: int) -> None:
+    """The day of issue is that of the zone that the due date was counted in, whatever zone the account has now."""
+    issued_at = datetime(2026, 9, 30, hour, tzinfo=UTC)
+    due = local_date(issued_at, zone)
+    page = await invoice_page(tmp_path, line(timezone=zone), issued_at=issued_at, due_date=due)
+    day = formats_for("en").day(due)
+    assert f"issued {day} · due {day}" in page.text
 
 
 async def test_the_base_plan_has_no_seats(tmp_path: Path) -> None:

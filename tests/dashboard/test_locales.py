@@ -68,8 +68,24 @@ def test_a_period_is_written_by_its_first_and_last_day() -> None:
     assert formats_for("en-GB").period(date(2026, 9, 30), date(2026, 10, 20)) == "30 Sept 2026 – 19 Oct 2026"
 
 
+@pytest.mark.parametrize(
+    ("zone", "day", "instant"),
+    [
+        ("Pacific/Pago_Pago", "29 September 2026", "29 Sept 2026, 22:30 GMT-11:00"),
+        ("Pacific/Kiritimati", "30 September 2026", "30 Sept 2026, 23:30 GMT+14:00"),
+        ("Atlantis/Poseidonis", "30 September 2026", "30 Sept 2026, 09:30 UTC"),
+    ],
+)
+def test_instants_are_on_the_accounts_days(zone: str, day: str, instant: str) -> None:
+    """The day of an instant is the account's, and its time says what its clock is ahead of UTC; a lost zone is UTC."""
+    formats, when = formats_for("en-GB").at(zone), datetime(2026, 9, 30, 9, 30, tzinfo=UTC)
+    assert (formats.day(when), formats.instant(when)) == (day, instant)
+    assert formats.short_day(when) == formats.short_day(formats.local_day(when))
+    assert formats.day(date(2026, 9, 30)) == "30 September 2026"
+
+
 def test_days_and_instants() -> None:
-    """A day has no zone; an instant says that it is in UTC."""
+    """A day has no zone; an instant without one says that it is in UTC."""
     formats = formats_for("en-GB")
     assert formats.day(date(2026, 9, 30)) == "30 September 2026"
     assert formats.instant(datetime(2026, 9, 30, 23, 5, tzinfo=UTC)) == "30 Sept 2026, 23:05 UTC"

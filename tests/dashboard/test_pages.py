@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from contracts.accounts import MemberUpdated
+from contracts.results import CommandAccepted
+from services.dashboard.commands import new_id, sent_as
 from services.runtime.allowance import Allowance
 from services.runtime.authentication import PRODUCT_SCOPE, STAFF_SCOPE, Authentication
 from tests.dashboard.desk import NOWHERE, browsing, desk_of, sign_in, token_of
@@ -115,6 +117,34 @@ async def test_only_our_own_hosts_are_served(tmp_path: Path) -> None:
     async with browsing(desk_of(tmp_path), "http://rebound.example") as client:
         assert (await client.get("/sign-in")).status_code == 421
         assert (await client.get("/livez")).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "127.0.0.1:8080]", "", "[x]"])
+async def test_what_is_no_host_is_none_of_ours(tmp_path: Path, host: str) -> None:
+    """A host that cannot be read is refused like another's, and so is a form that says it comes from there."""
+    async with browsing(desk_of(tmp_path)) as client:
+        assert (await client.get("/sign-in", headers={"host": host})).status_code == 421
+        assert (await client.post("/sign-out", headers={"origin": f"http://{host}"})).status_code == 403
+
+
+async def test_an_answer_is_about_the_add_on_that_was_asked_for(tmp_path: Path) -> None:
+    """An address of an answer that names another add-on has no answer: nobody is told of what did not happen."""
+    desk, form_id = desk_of(tmp_path), new_id()
+    command_id = sent_as(form_id, "acme", "olivia", "aircall_ai")
+    said = CommandAccepted(
+        account_id="acme", command_id=command_id, command_type="addons.PurchaseAddOn.v1", user_id="olivia", events=()
+    )
+    desk.answers.take(said)
+
+    async def nothing(*_: str) -> None:
+        return None
+
+    desk.log.answer = nothing  # type: ignore[assignment, method-assign]
+    async with browsing(desk) as client:
+        await sign_in(client, token_of(tmp_path, **MEMBER))
+        pages = [await client.get(f"/answers/{form_id}?add_on={each}") for each in ("aircall_ai", "analytics_plus", "")]
+    assert ["is yours" in page.text for page in pages] == [True, False, False]
+    assert ["No answer yet" in page.text for page in pages] == [False, True, True]
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/nothing-here", "/plan", "/static/dashboard.css", "/live"])

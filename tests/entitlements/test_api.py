@@ -52,7 +52,7 @@ def open_to(reply: dict[str, Any], add_on: str = ADD_ON) -> set[str]:
 async def test_a_member_is_shown_what_their_role_may_do(service: Opened, user: str, expected: set[Action]) -> None:
     """Each role sees the actions of its row of the table as open, and why each other one is not."""
     reply = await service.get(ADD_ONS, user=user)
-    assert (reply.status_code, reply.json()["role"]) == (200, user)
+    assert (reply.status_code, reply.json()["role"], reply.json()["timezone"]) == (200, user, account().timezone)
     assert open_to(reply.json()) == expected
     closed = [each for each in reply.json()["add_ons"][0]["actions"] if not each["open"]]
     assert all(each["reason"] and each["message"] for each in closed)

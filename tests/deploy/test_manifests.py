@@ -107,7 +107,7 @@ def test_every_variable_is_a_setting_and_every_value_one_it_takes(
     assert settings.partitions == Settings.model_fields["partitions"].default
     assert settings.kafka_username == process
     assert settings.redis_username == (None if process == "dashboard" else process)
-    assert process != "dashboard" or DashboardSettings().secure  # type: ignore[call-arg]  # from the environment
+    assert process != "dashboard" or DashboardSettings().secure
 
 
 @pytest.mark.parametrize("process", PROCESSES)

@@ -1,4 +1,4 @@
-"""What an account and a command take: bytes in Redis and on Kafka, CPU of every process: `python -m tests.benchmarks.sizes`.
+"""What an account and a command take in Redis, on Kafka and of CPU: `python -m tests.benchmarks.sizes`.
 
 Bytes are exact: Redis's own count, and the sizes of Kafka's segments (uncompressed, one replica). CPU is that of the
 processes until all is done; on a machine busy with other work it is more than it should be.

@@ -16,8 +16,8 @@ from tests.e2e.observe import Deployment
 from tests.e2e.records import Record
 from tests.e2e.services import until
 
-_ACCOUNTS_MAX = 400  # what bounds the load, a few minutes
-_PAUSE_SECONDS = 0.05
+_ACCOUNTS_MAX = 300  # what bounds the load, a minute or two
+_PAUSE_SECONDS = 0.2
 _PROGRESS_SECONDS = 60
 
 

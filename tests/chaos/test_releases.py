@@ -20,7 +20,7 @@ from tests.e2e.services import ROOT, ServiceProcess, until
 NewDeployment = Callable[[str], Deployment]
 SERVICES = ("entitlements", "billing")
 BEFORE = "4458f9b78ae06a124081e3d5be2590f5d21ade9a"
-"""The commit that stands for the release before: it stores the schemas of this one, and runs with its dependencies."""
+"""The commit that stands for the release before: it stores what these services store now."""
 
 
 @pytest.fixture(scope="module")

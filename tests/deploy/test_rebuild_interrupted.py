@@ -91,7 +91,7 @@ def test_a_rebuild_from_the_start_puts_an_interrupted_one_right(
         interrupt(patch)
         assert isinstance(rebuild(deployment, SERVICE).exception, Interrupted)
     line = refusal(SERVICE, deployment.settings())
-    assert f"run `addonflow rebuild {SERVICE}`" in line
+    assert f"`addonflow rebuild {SERVICE}`" in line
 
     done = rebuild(deployment, SERVICE)
     assert done.exit_code == 0, done.output

@@ -14,7 +14,6 @@ No moment is frozen. What makes the parts fit is the order in which they are wri
 Cost: every key of the service once, in pages; a scan of the server's keys for accounts and one for answers.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from deploy.addonflow.backup_files import Manifest, ServiceBackup, ShardWriter, 
 from deploy.addonflow.history import Logs, logs
 from deploy.addonflow.rebuild_group import read_up_to
 from deploy.addonflow.rest import reach_redis
+from deploy.addonflow.scanning import key_pages
 from services.runtime.clock import SystemClock, to_milliseconds
 from services.runtime.keys import ShardKeys
 from services.runtime.settings import Settings
@@ -35,7 +35,6 @@ from services.runtime.store import FIRST
 from services.runtime.virtual_clock import virtual_now
 
 _PAGE: Final = 500
-_SCANNED: Final = 1_000
 NOTHING: Final = -1
 
 
@@ -155,9 +154,7 @@ class _Backup:
 
     async def _scan(self, kind: str) -> AsyncIterator[tuple[int, list[bytes]]]:
         """Yield the service's keys of a kind by shard, in pages; a key may come twice."""
-        pattern, cursor = f"{{{self._settings.namespace}{self._service}.*}}:{kind}*", 0
-        while True:
-            cursor, found = await self._redis.scan(cursor, match=pattern, count=_SCANNED)
+        async for found in key_pages(self._redis, f"{{{self._settings.namespace}{self._service}.*}}:{kind}*"):
             pages: dict[int, list[bytes]] = {}
             for name in found:
                 shard = self._shards.get(name.partition(b":")[0] + b":")
@@ -166,9 +163,6 @@ class _Backup:
             for shard, names in pages.items():
                 for first in range(0, len(names), _PAGE):
                     yield shard, names[first : first + _PAGE]
-            if cursor == 0:
-                return
-            await asyncio.sleep(0)
 
     async def _outbox(self, shard: int) -> int:
         count, after = 0, b"-"

@@ -16,10 +16,10 @@ from redis.asyncio import Redis
 from deploy.addonflow.export_rows import Row, account_row, event_row
 from deploy.addonflow.history import Logs
 from deploy.addonflow.records import see
+from deploy.addonflow.scanning import PAGE, key_pages
 from services.runtime.keys import ShardKeys, shard_of
 from services.runtime.settings import Settings
 
-_SCANNED: Final = 1_000
 _SERVICES: Final = ("entitlements", "billing", "notifications")
 _INVOICE: Final = "row:invoice:"
 
@@ -37,9 +37,8 @@ class Export:
 
     async def _ids(self, service: str) -> AsyncIterator[list[str]]:
         """Yield the accounts that a service knows, in pages, each once."""
-        pattern, cursor, seen = f"{{{self._settings.namespace}{service}.*}}:account:*", 0, set[str]()
-        while True:
-            cursor, keys = await self._redis.scan(cursor, match=pattern, count=_SCANNED)
+        seen = set[str]()
+        async for keys in key_pages(self._redis, f"{{{self._settings.namespace}{service}.*}}:account:*"):
             page = []
             for account_id in (key.decode().partition("}:account:")[2] for key in keys):
                 if account_id not in seen:
@@ -47,8 +46,6 @@ class Export:
                     page.append(account_id)
             if page:
                 yield page
-            if cursor == 0:
-                return
 
     async def accounts(self) -> AsyncIterator[Row]:
         """Yield every account that entitlements knows, from the documents of all services."""
@@ -65,7 +62,7 @@ class Export:
         """Yield every invoice as it was issued, those of an account in order."""
         async for page in self._ids("billing"):
             for account_id in page:
-                rows = self._redis.hscan_iter(self._key("billing", account_id), match=f"{_INVOICE}*", count=_SCANNED)
+                rows = self._redis.hscan_iter(self._key("billing", account_id), match=f"{_INVOICE}*", count=PAGE)
                 found = {int(name.decode().removeprefix(_INVOICE)): text async for name, text in rows}
                 for number in sorted(found):
                     yield json.loads(found[number])["invoice"]

@@ -89,14 +89,7 @@ def invoice_rows(invoice: Row) -> Iterator[Row]:
 def event_row(seen: Seen) -> Row:
     """Return a record of a topic; `data` is None where it is no JSON object."""
     return {
-        "time": seen.time.isoformat(),
-        "topic": seen.topic,
-        "partition": seen.partition,
-        "offset": seen.offset,
-        "type": seen.type,
-        "id": seen.id,
-        "account_id": seen.account_id,
-        "sequence": seen.sequence,
+        **seen.head,
         "causation_id": seen.attributes.get("ce_causationid"),
         "correlation_id": seen.attributes.get("ce_correlationid"),
         "data": seen.data,

@@ -7,7 +7,7 @@ holding what the writer has said against what the reader has applied, while the 
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
 from redis.asyncio import Redis
@@ -16,11 +16,10 @@ from contracts.topics import BY_NAME, READERS, Kind, Topic
 from deploy.addonflow.history import Logs
 from deploy.addonflow.ranges import Ranges, read_ranges, without
 from deploy.addonflow.rebuild_group import read_up_to
+from deploy.addonflow.scanning import PAGE, key_pages
 from services.runtime.keys import ShardKeys, shard_of
 from services.runtime.sequences import Applied, Sequences
 from services.runtime.settings import Settings
-
-_SCANNED: Final = 1_000
 
 
 class Gap(NamedTuple):
@@ -84,16 +83,12 @@ class Gaps:
             for key, stored in zip(found, [await redis.hget(found[0], "sequences")], strict=True):
                 yield key.decode().removeprefix(prefix), Sequences.load(stored).emitted.get(topic.name, 0)
             return
-        cursor = 0
-        while True:
-            cursor, keys = await redis.scan(cursor, match=prefix + "*", count=_SCANNED)
+        async for keys in key_pages(redis, prefix + "*"):
             async with redis.pipeline(transaction=False) as pipe:
                 for key in keys:
                     pipe.hget(key, "sequences")
                 for key, stored in zip(keys, await pipe.execute(), strict=True):
                     yield key.decode().removeprefix(prefix), Sequences.load(stored).emitted.get(topic.name, 0)
-            if cursor == 0:
-                return
 
     async def _is_under_way(self, shard: int, reader: str, topic: Topic) -> bool:
         redis: Any = self.redis
@@ -111,8 +106,8 @@ class Gaps:
         redis: Any = self.redis
         keys = ShardKeys(self.settings.namespace, reader, shard)
         found: dict[str, Applied | None] = {}
-        for first in range(0, len(accounts), _SCANNED):
-            page = accounts[first : first + _SCANNED]
+        for first in range(0, len(accounts), PAGE):
+            page = accounts[first : first + PAGE]
             async with redis.pipeline(transaction=False) as pipe:
                 for account in page:
                     pipe.hget(keys.account(account), "sequences")

@@ -37,7 +37,7 @@ def list_(
     redis: RedisUrl = None,
 ) -> None:
     """Show missing sequences by reader, topic and account. 0 when none is missing."""
-    from deploy.addonflow.ranges import words
+    from services.runtime.sequences import ranges_text
 
     async def work() -> int:
         settings, found = settings_of(kafka, redis), 0
@@ -47,10 +47,10 @@ def list_(
                     found += 1
                     shown = {"reader": gap.reader, "topic": gap.topic.name, "account_id": gap.account_id}
                     if as_json:
-                        typer.echo(json.dumps(shown | {"missing": words(gap.missing), "at_end": gap.at_end}))
+                        typer.echo(json.dumps(shown | {"missing": ranges_text(gap.missing), "at_end": gap.at_end}))
                     else:
                         where = f"{gap.topic.name} of {gap.account_id}{', at the end' if gap.at_end else ''}"
-                        typer.echo(f"{gap.reader} is missing {words(gap.missing)} of {where}")
+                        typer.echo(f"{gap.reader} is missing {ranges_text(gap.missing)} of {where}")
             _say_unjudged(gaps)
             told = "nothing is known to be missing" if gaps.unjudged else "nothing is missing"
         if not as_json:

@@ -19,8 +19,9 @@ from contracts.topics import Topic
 from deploy.addonflow.dead_letters import Choice, Letter, read_letters
 from deploy.addonflow.gaps import Gap, merged
 from deploy.addonflow.history import Logs
-from deploy.addonflow.ranges import Ranges, count, holds, ranges_of, without, words
+from deploy.addonflow.ranges import Ranges, count, holds, ranges_of, without
 from deploy.addonflow.retained import Outbox, Published, publish_again
+from services.runtime.sequences import ranges_text
 from services.runtime.settings import Settings
 
 _Wanted = dict[tuple[Topic, str], Ranges]
@@ -113,7 +114,7 @@ class Repair:
 
     def _leave(self, topic: Topic, account_id: str, ranges: Ranges, why: str) -> None:
         number = f"{count(ranges)} record{'' if count(ranges) == 1 else 's'}"
-        self.repaired.left.append(f"{topic.name} of {account_id}: {words(ranges)} ({number}) {why}")
+        self.repaired.left.append(f"{topic.name} of {account_id}: {ranges_text(ranges)} ({number}) {why}")
 
 
 def _published(record: Any, topic: Topic) -> Published:

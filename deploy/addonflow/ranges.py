@@ -22,11 +22,6 @@ def read_ranges(text: str) -> Ranges:
     return [(int(low), int(high or low)) for low, _, high in pairs]
 
 
-def words(ranges: Ranges) -> str:
-    """Write ranges for people."""
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in ranges)
-
-
 def count(ranges: Ranges) -> int:
     """Count the numbers in ranges."""
     return sum(high - low + 1 for low, high in ranges)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
+from deploy.addonflow.scanning import key_pages
 from services.runtime.clock import to_milliseconds
 from services.runtime.codec import to_json
 from services.runtime.inputs import Place
@@ -18,7 +19,6 @@ from services.runtime.keys import ShardKeys
 from services.runtime.rebuilt import Rebuilt
 
 FRESH: Final = "rebuild:"
-_SCANNED: Final = 1_000
 _RECORDS_PER_ENTRY: Final = 16  # as functions.lua writes them
 _PAGE: Final = 500
 
@@ -150,12 +150,6 @@ class FreshShard:
 
     async def _scan(self, *, fresh: bool) -> AsyncIterator[Sequence[bytes]]:
         """Yield the shard's keys, rebuilt or not, page by page; a key may come twice."""
-        prefix, page = self._fresh.encode(), []
-        pattern = (self._fresh if fresh else self._keys.prefix) + "*"
-        async for key in self._redis.scan_iter(match=pattern, count=_SCANNED):
-            if fresh or not key.startswith(prefix):
-                page.append(key)
-            if len(page) == _SCANNED:
-                yield page
-                page = []
-        yield page
+        prefix = self._fresh.encode()
+        async for page in key_pages(self._redis, (self._fresh if fresh else self._keys.prefix) + "*"):
+            yield [key for key in page if fresh or not key.startswith(prefix)]

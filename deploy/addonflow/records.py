@@ -37,6 +37,20 @@ class Seen:
     data: dict[str, Any] | None
     value: bytes | None
 
+    @property
+    def head(self) -> dict[str, Any]:
+        """When and where it was written, what it is and of which account: as it is shown to machines."""
+        return {
+            "time": self.time.isoformat(),
+            "topic": self.topic,
+            "partition": self.partition,
+            "offset": self.offset,
+            "type": self.type,
+            "id": self.id,
+            "account_id": self.account_id,
+            "sequence": self.sequence,
+        }
+
 
 def see(record: "ConsumerRecord[Any, Any]", namespace: str = "") -> Seen:
     """Read a record; `topic` is without the deployment's namespace."""

@@ -13,10 +13,11 @@ from redis.asyncio import Redis
 from rich.console import Console
 
 from deploy.addonflow import connections
-from deploy.addonflow.ranges import ranges_of, without, words
+from deploy.addonflow.ranges import ranges_of, without
 from deploy.addonflow.rest import reach_redis
 from deploy.addonflow.retained import Outbox, Published, publish_again
 from services.runtime.keys import shard_of
+from services.runtime.sequences import ranges_text
 from services.runtime.settings import Settings
 
 _CONNECT_SECONDS = 5
@@ -75,14 +76,15 @@ def _line(topic: str, said: int, found: list[int], waiting: Iterable[Published],
     numbered = ranges_of(each for each in found if each)
     to_come = ranges_of(each.sequence for each in waiting if each.topic.name == topic and each.sequence)
     gone = without([(1, said)] if said else [], [*numbered, *to_come])
-    line = f"{topic}: {len(found)} of {said} records" + (f" ({words(numbered)})" if numbered else "")
+    line = f"{topic}: {len(found)} of {said} records" + (f" ({ranges_text(numbered)})" if numbered else "")
     if to_come:
-        line += f"; {words(to_come)} are about to be published for the first time"
+        line += f"; {ranges_text(to_come)} are about to be published for the first time"
     if gone and since is None:
         line += (
-            f"; {words(gone)} are not retained any more: they are in the topic, where a reader of its own may begin at "
-            f"the beginning, `addonflow gaps repair` finds single ones, and `addonflow rebuild` makes a service's state"
+            f"; {ranges_text(gone)} are not retained any more: they are in the topic, where a reader of its own may "
+            f"begin at the beginning, `addonflow gaps repair` finds single ones, and `addonflow rebuild` makes a "
+            f"service's state"
         )
     elif gone:
-        line += f"; {words(gone)} are older"
+        line += f"; {ranges_text(gone)} are older"
     return line

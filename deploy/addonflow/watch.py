@@ -80,14 +80,7 @@ def as_line(seen: Seen) -> Text:
 def as_json(seen: Seen) -> str:
     """Return a record as one JSON object; `value` beside `data` only when it is no JSON object."""
     shown = {
-        "time": seen.time.isoformat(),
-        "topic": seen.topic,
-        "partition": seen.partition,
-        "offset": seen.offset,
-        "type": seen.type,
-        "id": seen.id,
-        "account_id": seen.account_id,
-        "sequence": seen.sequence,
+        **seen.head,
         "attributes": seen.attributes,
         "data": seen.data,
     }

@@ -5,6 +5,7 @@ the ranges missing below it: a repetition is recognised however old, a lost mess
 applied. On a log that lacks its beginning the first sequence seen is the start, and nothing before it is missed.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Self
@@ -56,7 +57,12 @@ class Applied:
 
     def missing_text(self) -> str:
         """Return the missing sequences for people: "4-5,9"; empty when nothing is missing."""
-        return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in self.missing)
+        return ranges_text(self.missing)
+
+
+def ranges_text(ranges: Iterable[Sequence[int]]) -> str:
+    """Write ranges [low, high] for people: "4-5,9"."""
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in ranges)
 
 
 @dataclass(slots=True)

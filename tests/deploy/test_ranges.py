@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as some
 
-from deploy.addonflow.ranges import count, holds, ranges_of, read_ranges, without, words
-from services.runtime.sequences import Applied
+from deploy.addonflow.ranges import count, holds, ranges_of, read_ranges, without
+from services.runtime.sequences import ranges_text
 
 NUMBERS = some.sets(some.integers(1, 40))
 
@@ -24,6 +24,4 @@ def test_ranges_are_sets(numbers: set[int], others: set[int]) -> None:
 def test_what_a_reader_notes_is_read_back(numbers: set[int]) -> None:
     """The text in which a reader notes what it is missing, read and written again, is the same."""
     ranges = ranges_of(numbers)
-    noted = Applied(50, [list(each) for each in ranges]).missing_text()
-    assert read_ranges(noted) == ranges
-    assert words(ranges) == noted
+    assert read_ranges(ranges_text(ranges)) == ranges

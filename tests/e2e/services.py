@@ -129,14 +129,14 @@ class ServiceProcess:
 
         until(f"{self.service} is ready", ready, seconds, self._why)
 
-    def until_unready(self, seconds: float = _READY_SECONDS) -> str:
-        """Wait until it says that it is not ready; return the reason it gives."""
+    def until_unready(self, seconds: float = _READY_SECONDS, *, because: str = "") -> str:
+        """Wait until it says that it is not ready, for a reason that begins so; return the reason it gives."""
         reasons: list[str] = []
 
         def unready() -> bool:
             status, reason = self.get("/readyz")
             reasons.append(reason)
-            return status == 503
+            return status == 503 and reason.startswith(because)
 
         until(f"{self.service} is not ready", unready, seconds, self._why)
         return reasons[-1]

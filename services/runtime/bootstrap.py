@@ -45,6 +45,7 @@ from services.runtime.relay import Relay
 from services.runtime.server import Server, config_of
 from services.runtime.settings import Settings
 from services.runtime.shards import Shards
+from services.runtime.skew import Skew
 from services.runtime.store import Store, connect_redis
 from services.runtime.subscription import Subscribe, Subscription, group_of, make_broker
 from services.runtime.timers import Timers
@@ -145,6 +146,8 @@ class Process:
             await self._patience.until_done(
                 "reach Redis", lambda: check_clock(self._redis, self.settings.namespace, self._clock)
             )
+            skew = Skew(self._redis, self.settings, self._patience)
+            await self._patience.until_done("reach Redis", skew.check)
             await self._patience.until_done("reach Redis", lambda: functions.ensure_loaded(self._redis))
             rebuilds = await self._patience.until_done("reach Redis", self._rebuilds)
             metrics.REBUILDS.set(rebuilds)
@@ -152,7 +155,7 @@ class Process:
             await self._patience.until_done("reach Kafka", lambda: check_topics(self.settings, self._topics()))
             await self._patience.until_done("see where its group has read to", self._check_offsets)
             await self._patience.until_done("join the group", self.broker.start)
-            await asyncio.gather(self._hear(), self._progress.watch(), self._follow_clock())
+            await asyncio.gather(self._hear(), self._progress.watch(), skew.watch(), self._follow_clock())
         except Stopping:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the process must not go on half started

@@ -129,6 +129,11 @@ LOOP_LAG = Gauge(
     "The longest that the event loop was late for a wake-up since the look before.",
     registry=REGISTRY,
 )
+CLOCK_SKEW = Gauge(
+    "addonflow_clock_skew_seconds",
+    "How far this machine's clock is ahead of that of Redis; negative: behind.",
+    registry=REGISTRY,
+)
 REBUILDS = Gauge(
     "addonflow_rebuilds", "Rebuilds of the service's state from the log, as its Redis remembers.", registry=REGISTRY
 )

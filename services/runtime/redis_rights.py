@@ -15,7 +15,7 @@ _ON_OWN_KEYS: Final = (
     "xlen xrange zcount zrangebyscore "
     "del hdel hlen hset mget set xadd xrevrange xtrim zadd zcard zrem"
 ).split()
-_ON_NO_KEY: Final = ("config|get", "function|list", "select")
+_ON_NO_KEY: Final = ("config|get", "function|list", "select", "time")
 _IN_A_CLUSTER: Final = ("asking", "cluster|slots", "command")  # its client asks who owns which slot
 _ON_THE_DEPLOYMENT: Final = ("hexists", "hget", "hsetnx")
 _TO_SEE_THE_CLOCK: Final = ("exists",)

@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     catalog: Annotated[Path, Field(description="The price list.")] = DEFAULT_CATALOG
     batch_records_max: Annotated[int, Field(ge=1, le=10_000, description="Records handled at once.")] = 1_000
     batch_wait_ms: Annotated[Milliseconds, Field(description="Longest wait for new records before looking again.")] = 10
+    batch_pace_ms: Annotated[
+        Milliseconds, Field(description="Least time between two batches of a few records: they share what each costs.")
+    ] = 20
     fetch_wait_ms: Annotated[
         Milliseconds, Field(description="Longest a fetch waits at the broker; a partition just read waits that long.")
     ] = 20
@@ -170,6 +173,10 @@ class Settings(BaseSettings):
     virtual_clock: Annotated[
         bool, Field(description="The time of all services stands still in Redis until `addonflow clock` moves it.")
     ] = False
+    clock_skew_seconds_max: Annotated[
+        int,
+        Field(ge=0, description="How far this machine's clock may be from that of Redis: no start beyond. 0: any."),
+    ] = 60
     stall_seconds: Annotated[int, Field(ge=1, description="Records waiting this long without progress: not ready.")] = (
         30
     )

@@ -56,12 +56,14 @@ class _Broker(KafkaBroker):
     """
 
     turn: Turn | None = None
+    pace_ms: int = 0
     client: Mapping[str, Any] = MappingProxyType({})
 
     async def _connect(self) -> Callable[..., AIOKafkaConsumer]:
         await super()._connect()
         config = self.config.broker_config
-        config.builder = partial(GuardedConsumer, turn=self.turn, **(config.builder.keywords | self.client))  # type: ignore[attr-defined]
+        settings = config.builder.keywords | self.client  # type: ignore[attr-defined]
+        config.builder = partial(GuardedConsumer, turn=self.turn, pace_ms=self.pace_ms, **settings)
         return config.builder
 
 
@@ -77,6 +79,7 @@ def make_broker(settings: Settings, turn: Turn | None = None) -> KafkaBroker:
         request_timeout_ms=settings.kafka_request_timeout_ms,
     )
     broker.turn = turn
+    broker.pace_ms = settings.batch_pace_ms
     broker.client = kafka_client(settings)
     return broker
 

@@ -10,7 +10,7 @@ import itertools
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from contracts.topics import BILLING, EVENTS, RESULTS
 from services.runtime.clock import SystemClock
 from services.runtime.settings import Settings
 from services.runtime.store import connect_redis
-from tests.benchmarks import checks
+from tests.benchmarks import checks, half_load
 from tests.benchmarks.measure import (
     Throughput,
     create_topics,
@@ -65,6 +65,7 @@ class Bench:
     def __init__(self, kafka: str, redis_url: str, sizes: Sizes) -> None:
         self._kafka = kafka
         self._redis_url = redis_url
+        self.redis: Any = connect_redis(self._settings(""))
         self.sizes = sizes
 
     def _settings(self, namespace: str) -> Settings:
@@ -111,6 +112,29 @@ class Bench:
             for topic, values in found.items()
         }
 
+    async def half_load(self, rates: Mapping[str, float]) -> dict[str, list[float]]:
+        """Measure p99 in milliseconds at half of what the bare loop and entitlements work off, in turns."""
+        found: dict[str, list[float]] = {name: [] for name in rates}
+        for _ in range(self.sizes.runs):
+            for name, rate in rates.items():
+                count = int(rate / 2 * half_load.SECONDS)
+                population = Population("h", _BUSY, count // _BUSY + 2)
+                settings = await self._fresh("out")
+                target, process = settings.namespace + RESULTS.name, service("entitlements")
+                if name == "bare":
+                    target = f"{settings.namespace}out"
+                    process = ("-m", "tests.benchmarks.baselines", "bare", target)
+                else:
+                    await store_accounts(self.redis, settings, population)
+                async with running(settings, process) as pids:
+                    await send_commands(settings, population.feature_requests(1), "first")
+                    await drain(settings, target, 1, pids)
+                    commands = list(population.feature_requests(count + 1))[1:]
+                    due = await half_load.send_steadily(settings, commands, rate / 2, "half")
+                    waits = await half_load.read_latencies(settings, target, due, count)
+                found[name].append(percentile(waits, 0.99))
+        return found
+
     async def renewals(self, settings: Settings, redis: Any) -> dict[str, float]:
         """Measure billing while a midnight's renewals are due: until the last invoice is in Kafka."""
         count = self.sizes.renewals
@@ -148,7 +172,7 @@ async def run(kafka: str, redis_url: str, sizes: Sizes) -> dict[str, Any]:
     bench = Bench(kafka, redis_url, sizes)
     sample = Population("x", 1_000, sizes.plain // 1_000 + 1)
     result: dict[str, Any] = {"commands": sizes.commands, "entitlements": {}}
-    redis = connect_redis(bench._settings(""))
+    redis = bench.redis
     plain = (await bench.baseline("plain", sample.feature_requests(sizes.plain), sizes.plain)).per_second
     result |= {"plain_handler_per_second": plain}
     for accounts in sizes.accounts:
@@ -162,6 +186,10 @@ async def run(kafka: str, redis_url: str, sizes: Sizes) -> dict[str, Any]:
             commands[f"{accounts:,} accounts, each command of another"] = population.scattered_requests
         for name, requests in commands.items():
             result["entitlements"][name] = await measured(bench, settings, list(requests(sizes.runs * sizes.commands)))
+    bare = [rate for each in result["entitlements"].values() for rate in each["bare_loop_per_second"]]
+    busiest = next(iter(result["entitlements"].values()))
+    rates = {"bare": statistics.median(bare), "entitlements": statistics.median(busiest["per_second"])}
+    result["half_load_p99_ms"] = await bench.half_load(rates)
     settings = await bench._fresh()
     population = Population("c", max(sizes.chain, sizes.latency_commands), 0, owner=True)
     await store_accounts(redis, settings, population)
@@ -175,7 +203,6 @@ async def run(kafka: str, redis_url: str, sizes: Sizes) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         result["checks"] = await checks.run(bench._settings("checks."), checks.Sizes(quick=sizes.quick), Path(folder))
     await redis.aclose()
-    bare = [rate for each in result["entitlements"].values() for rate in each["bare_loop_per_second"]]
     return result | {"bare_loop_per_second": bare}
 
 
@@ -200,6 +227,8 @@ def show(result: dict[str, Any]) -> None:
         f"a night of 1,000,000 renewals at this rate: {1_000_000 / rate:,.0f} s; billing used "
         f"{renewals['resident_megabytes']:,.0f} MB and {renewals['cpu_microseconds_each']:.0f} µs each"
     )
+    for name, waits in result["half_load_p99_ms"].items():
+        console.print(f"p99 at half of its load, {name}: " + ", ".join(f"{each:.0f} ms" for each in waits))
     for topic, each in result["latency_ms"].items():
         console.print(
             f"latency to {topic} at {result['latency_rate_per_second']}/s: "

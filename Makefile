@@ -34,10 +34,11 @@ format: $(READY) ## Put the code into its format
 bench: $(READY) ## Measure throughput and latency on real Kafka and Valkey (needs Docker)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-schemas: $(READY) ## Generate the JSON Schemas and the AsyncAPI and OpenAPI documents again
+schemas: $(READY) ## Generate the JSON Schemas, the AsyncAPI and OpenAPI documents and the page of settings again
 	$(BIN)/python -m contracts.schemas
 	$(BIN)/python -m deploy.asyncapi
 	$(BIN)/python -m deploy.openapi
+	$(BIN)/python -m deploy.settings
 
 manifests: $(READY) ## Write the generated Kubernetes manifests and the example again (needs kustomize)
 	$(BIN)/python -m deploy.manifests

@@ -10,10 +10,13 @@ from redis.exceptions import NoPermissionError
 from services.runtime import functions
 from services.runtime.clock import SystemClock
 from services.runtime.errors import ConfigurationError
+from services.runtime.health import Health
 from services.runtime.keys import ShardKeys, clock_key, deployment_key
+from services.runtime.patience import Patience
 from services.runtime.redis_check import check_redis
 from services.runtime.redis_rights import HEALTH_RULES, rules_of
 from services.runtime.settings import Settings
+from services.runtime.skew import Skew
 from services.runtime.store import FIRST, Store, Wanted
 from services.runtime.virtual_clock import VirtualClock, check_clock
 from tests.runtime.conftest import INBOX_RETENTION_MS, PARTITIONS
@@ -24,7 +27,7 @@ PERMITTED = {
     *"exists fcall hget hgetall hmget xlen xrange zcount zrangebyscore".split(),
     *"del hdel hlen hset mget set xadd xrevrange xtrim zadd zcard zrem".split(),  # what the functions call
     *"hexists hsetnx".split(),  # on the deployment's key
-    *"config|get function|list select".split(),
+    *"config|get function|list select time".split(),
 }
 WITHOUT_PERMISSION = set("auth hello quit reset".split())  # anybody may say who they are, or leave
 DENIED = "no permissions to run"
@@ -86,6 +89,7 @@ async def test_a_service_can_do_all_that_it_does(
     settings = Settings(namespace=namespace, partitions=PARTITIONS)
     await check_redis(client, settings, "toy")
     await check_clock(client, namespace, VirtualClock(client, namespace) if virtual_clock else SystemClock())
+    await Skew(client, settings, Patience(Health(30), 20)).check()
     await functions.ensure_loaded(client)
     await do_everything(Store(client, namespace, "toy", PARTITIONS, INBOX_RETENTION_MS))
 

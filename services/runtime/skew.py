@@ -6,23 +6,25 @@ differs by more than `clock_skew_seconds_max` refuses to start; one that runs sa
 which of the two clocks is wrong, it cannot know. Proven by `tests/runtime/test_skew.py`.
 """
 
-from typing import Any
-
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
 from services.runtime import metrics
 from services.runtime.clock import Clock, SystemClock, to_milliseconds
+from services.runtime.cluster import everywhere
 from services.runtime.errors import TROUBLE, ClockSkewed, ConfigurationError
 from services.runtime.patience import Patience
 from services.runtime.settings import Settings
 
 
 class Skew:
-    """Compares a clock with that of Redis; with `clock_skew_seconds_max` 0, or a virtual clock, with nothing."""
+    """Compares a clock with that of Redis, or of every node of a cluster.
+
+    With `clock_skew_seconds_max` 0, or a virtual clock, with nothing.
+    """
 
     def __init__(self, redis: Redis, settings: Settings, patience: Patience, clock: Clock | None = None) -> None:
-        self._redis: Any = redis
+        self._redis = redis
         self._settings = settings
         self._patience = patience
         self._clock = clock or SystemClock()
@@ -56,13 +58,13 @@ class Skew:
             return
         before_ms = to_milliseconds(self._clock.now())
         try:
-            seconds, microseconds = await self._redis.time()
+            times = await everywhere(self._redis, "TIME")
         except NoPermissionError:  # a user made by an earlier release may not ask
             return
         after_ms = to_milliseconds(self._clock.now())
-        theirs_ms = seconds * 1_000 + microseconds // 1_000
-        # It was asked somewhen between: what lies between is no difference.
-        ahead_ms = max(before_ms - theirs_ms, 0) + min(after_ms - theirs_ms, 0)
+        # They were asked somewhen between: what lies between is no difference.
+        theirs = [seconds * 1_000 + microseconds // 1_000 for seconds, microseconds in times]
+        ahead_ms = max((max(before_ms - each, 0) + min(after_ms - each, 0) for each in theirs), key=abs)
         metrics.CLOCK_SKEW.set(ahead_ms / 1_000)
         if abs(ahead_ms) > most_ms:
             way = "ahead of" if ahead_ms > 0 else "behind"

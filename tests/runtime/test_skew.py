@@ -15,6 +15,7 @@ from services.runtime.health import Health
 from services.runtime.patience import Patience
 from services.runtime.settings import Settings
 from services.runtime.skew import Skew
+from services.runtime.store import Store
 from tests.runtime.logs import until
 
 HOUR = timedelta(hours=1)
@@ -30,7 +31,7 @@ def skew_of(
     return Skew(redis, made, patience, clock), patience, clock
 
 
-async def test_clocks_that_agree_are_measured_and_taken(redis: Redis) -> None:
+async def test_clocks_that_agree_are_measured_and_taken(redis: Redis, store: Store) -> None:
     """A clock within the bound is no reason to refuse, and the gauge says by how much it differs, and which way."""
     await skew_of(redis)[0].check()
     assert abs(metrics.CLOCK_SKEW._value.get()) < 50
@@ -39,7 +40,9 @@ async def test_clocks_that_agree_are_measured_and_taken(redis: Redis) -> None:
 
 
 @pytest.mark.parametrize(("ahead", "way"), [(HOUR, "ahead of"), (-HOUR, "behind")])
-async def test_a_process_whose_clock_differs_refuses_to_start(redis: Redis, ahead: timedelta, way: str) -> None:
+async def test_a_process_whose_clock_differs_refuses_to_start(
+    redis: Redis, store: Store, ahead: timedelta, way: str
+) -> None:
     """One line says how far the clocks differ, which way, and what to set."""
     with pytest.raises(ConfigurationError, match=rf"3(600|599|601)\.\d s {way} that of Redis: set both") as refused:
         await skew_of(redis, ahead=ahead)[0].check()

@@ -29,7 +29,7 @@ from services.runtime.committing import Committing
 from services.runtime.delivery import Delivery
 from services.runtime.keys import ShardKeys, shard_of
 from services.runtime.settings import Settings
-from services.runtime.store import Store
+from services.runtime.store import Store, connect_redis
 from tests.chaos import load
 from tests.deploy.test_gaps import said
 from tests.e2e.records import Record, record
@@ -87,13 +87,22 @@ def ask(number: int) -> Record:
     return record(payload, f"ask-{number}")
 
 
+@pytest.fixture(params=["one server", "cluster"])
+def stateful(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    """Give settings whose state is on one server, or on a cluster."""
+    in_cluster = request.param == "cluster"
+    url = request.getfixturevalue("cluster").url if in_cluster else request.getfixturevalue("redis_url")
+    return settings.model_copy(update={"redis_url": url, "redis_cluster": in_cluster})
+
+
 @pytest.fixture
-async def life(settings: Settings, redis_url: str) -> Any:
+async def life(stateful: Settings) -> Any:
     """Give an account with three supervisors, whose facts are read."""
+    settings = stateful
     await create(settings, replication_factor=1, wait_seconds=5)
-    async with Redis.from_url(redis_url) as redis:
+    async with connect_redis(settings) as redis:
         await functions.ensure_loaded(redis)
-        life = Life(settings.model_copy(update={"redis_url": redis_url}), redis)
+        life = Life(settings, redis)
         await life.send(record(load.account("acme"), "fact"))
         for number in range(3):
             await life.send(record(load.member("acme", f"s{number}", "supervisor"), f"member-{number}"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -19,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from services.dashboard import asking, bills, live, orders, plan, signing_in, staff, team
+from services.dashboard.figures import REGISTRY, Counting
 from services.dashboard.guard import Guard
 from services.dashboard.parts import Dashboard
 from services.dashboard.settings import DashboardSettings
@@ -55,10 +57,15 @@ def routes(desk: Dashboard) -> list[Route | Mount]:
         problem = desk.health.ready()
         return PlainTextResponse(problem or "ok", HTTPStatus.SERVICE_UNAVAILABLE if problem else HTTPStatus.OK)
 
+    async def scrape(_: Request) -> Response:
+        desk.health.ready()  # sets its gauge, where no probe asks
+        return PlainTextResponse(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
     both = ["GET", "POST"]
     return [
         Route("/livez", livez),
         Route("/readyz", readyz),
+        Route("/metrics", scrape),
         Mount("/static", _Static(directory=_STATIC)),
         Route("/", signing_in.home),
         Route("/sign-in", signing_in.sign_in, methods=both),
@@ -122,6 +129,7 @@ def application(desk: Dashboard, fail: asyncio.Event | None = None) -> Starlette
         routes=routes(desk),
         lifespan=lifespan,
         middleware=[
+            Middleware(Counting),
             Middleware(Guard, hosts=desk.own.hosts),
             Middleware(BodyGate, bytes_max=desk.settings.request_bytes_max, seconds=desk.settings.request_body_seconds),
         ],

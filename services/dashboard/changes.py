@@ -10,6 +10,8 @@ from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
+from services.dashboard.figures import STREAMS
+
 _ACCOUNTS_MAX = 50_000
 _SETTLED_SECONDS = 1.0
 _BEAT_SECONDS = 15.0
@@ -60,6 +62,7 @@ class Changes:
         event = asyncio.Event()
         self._followers.setdefault(account_id, set()).add(event)
         self._streams[account_id, user_id] += 1
+        STREAMS.inc()
         clock, settling = asyncio.get_running_loop().time, False
         ends_at = clock() + seconds
         try:
@@ -79,6 +82,7 @@ class Changes:
                 settling = False
         finally:
             self._streams[account_id, user_id] -= 1
+            STREAMS.dec()
             self._streams += Counter()  # those at nought are forgotten
             followers = self._followers[account_id]
             followers.discard(event)

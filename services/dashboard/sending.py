@@ -10,6 +10,7 @@ import logging
 from contracts.envelope import DATA_CONTENT_TYPE, SPEC_VERSION
 from contracts.payload import Payload
 from contracts.topics import BACKOFFICE, topic_of
+from services.dashboard.figures import COMMANDS
 from services.runtime.clock import SystemClock, to_rfc3339
 from services.runtime.codec import Header, to_json
 from services.runtime.errors import TROUBLE
@@ -48,8 +49,10 @@ class Sender:
                     self._headers(command, command_id, topic.source),
                 )
         except TROUBLE as error:
+            COMMANDS.labels(command.ce_type, "not_sent").inc()
             log.warning("command %s is not known to be sent: %s: %s", command_id, type(error).__name__, error)
             raise NotSent from error
+        COMMANDS.labels(command.ce_type, "sent").inc()
 
     def _headers(self, command: Payload, command_id: str, source: str) -> list[Header]:
         attributes = {

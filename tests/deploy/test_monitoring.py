@@ -15,6 +15,7 @@ from prometheus_client import generate_latest
 
 from contracts.topics import TOPICS
 from services.billing import figures
+from services.dashboard import figures as dashboard
 from services.runtime import metrics
 from services.runtime.metrics import Latency
 from tests.conftest import SKIPS_FORBIDDEN
@@ -30,6 +31,7 @@ ALERTS: list[dict[str, Any]] = [
     for rule in group["rules"]
 ]
 FROM_PROMETHEUS = {"job", "instance"}
+BOUNDED = set("type outcome topic partition shard reason action kind currency status".split())
 GRAFANA_UID = "addonflow-prometheus"
 
 
@@ -37,7 +39,7 @@ def families() -> dict[str, tuple[str, set[str]]]:
     """Return kind and labels of every metric of ours, by the name of its counter, gauge or histogram."""
     assert figures.INVOICES is not None, "billing's figures are in the registry"
     found: dict[str, tuple[str, set[str]]] = {}
-    for collector, names in metrics.REGISTRY._collector_to_names.items():
+    for collector, names in (metrics.REGISTRY._collector_to_names | dashboard.REGISTRY._collector_to_names).items():
         if isinstance(collector, Latency):
             name, _, label = collector._described
             found[name] = ("histogram", {label})
@@ -82,7 +84,7 @@ def test_metrics_are_named_as_prometheus_asks() -> None:
         assert re.fullmatch(r"addonflow_[a-z_]+", name)
         assert name.endswith("_total") == (kind == "counter"), name
         assert not re.search(r"_(ms|millis|minutes|hours|kb|mb)(_|$)", name), name
-        assert labels <= {"type", "outcome", "topic", "partition", "shard", "reason", "action", "kind", "currency"}
+        assert labels <= BOUNDED
 
 
 def test_what_alerts_and_dashboard_ask_for_exists() -> None:
@@ -162,7 +164,7 @@ def test_prometheus_asks_every_service_where_compose_runs_it() -> None:
         for job in config["scrape_configs"]
         for discovered in job.get("dns_sd_configs", ())
     }
-    assert asked == {name: ([name], 8080) for name in ("entitlements", "billing", "notifications")}
+    assert asked == {name: ([name], 8080) for name in ("entitlements", "billing", "notifications", "dashboard")}
     assert asked.keys() < COMPOSE["services"].keys()
     for name in ("prometheus", "grafana"):
         service = COMPOSE["services"][name]

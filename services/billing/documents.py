@@ -10,7 +10,8 @@ The fonts have Latin, Greek, Cyrillic, Hebrew, Arabic and Armenian letters, amon
 Japanese, Korean, emoji) is blank in the PDF, and itself on the page.
 """
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -35,11 +36,15 @@ _FONT: Final = "DejaVu"
 _PAGE_COUNT: Final = "\x1a" * 3  # becomes up to three digits; a control character, as no text of an invoice has one
 _HEADINGS: Final = ("Description", "Period", "Quantity", "Unit price", "Amount")
 _WIDTHS: Final = (70, 38, 22, 28, 28)
+_SHAPED: Final = frozenset({"R", "AL", "NSM"})  # bidirectional classes (UAX #9): Hebrew, Arabic, marks on a letter
 _ALIGNED: Final = ("LEFT", "RIGHT", "RIGHT", "RIGHT", "RIGHT")
 
 
 class _Line(NamedTuple):
-    description: str
+    """A line in words: `subject` is what it is for, `more` what its description says behind that."""
+
+    subject: str
+    more: str
     period: str
     quantity: str
     unit_price: str
@@ -99,8 +104,13 @@ class _Document(FPDF):
         self.set_font(_FONT, "", 7)
         self.cell(0, 5, f"{self.title}, page {self.page_no()} of {_PAGE_COUNT}", align="R")
 
+    def _shape_where_needed(self, texts: Iterable[str]) -> None:
+        """Have the letters of what follows ordered and joined where a text asks for it: that places each by itself."""
+        self.set_text_shaping(any(_is_shaped(text) for text in texts))
+
     def facts(self, facts: Sequence[tuple[str, str]]) -> None:
         """Write names and values below each other."""
+        self._shape_where_needed(value for _, value in facts)
         for name, value in facts:
             self.set_font(_FONT, "B", 9)
             self.cell(36, 5, name)
@@ -109,6 +119,7 @@ class _Document(FPDF):
 
     def lines(self, content: _Content) -> None:
         """Write the table of lines, its headings again on each page, and the totals below it."""
+        self._shape_where_needed(text for line in content.lines for text in line)
         self.set_font(_FONT, "", 8)
         heading = FontFace(emphasis="BOLD")
         with self.table(
@@ -120,7 +131,8 @@ class _Document(FPDF):
         ) as table:
             table.row(_HEADINGS)
             for line in content.lines:
-                table.row(line[:-1])
+                description = _with_name_apart(line.subject, line.more)
+                table.row((description, line.period, line.quantity, line.unit_price, line.amount))
                 table.row().cell(line.derivation, colspan=len(_HEADINGS), align="LEFT")
             for name, value in content.totals:
                 row = table.row(style=heading)
@@ -157,8 +169,10 @@ def _content(invoice: ShownInvoice) -> _Content:
 
 def _line(line: ShownLine) -> _Line:
     has_seats = line.credits is None and line.subscription_id != BASE_PLAN
+    subject, more = _description(line)
     return _Line(
-        description=_in_one_line(_description(line)),
+        subject=_in_one_line(subject),
+        more=_in_one_line(more),
         period=days_in_words(line.period.from_, line.period.to),
         quantity=seats_in_words(line.quantity.total) if has_seats else "",
         unit_price=str(line.unit_price),
@@ -167,10 +181,20 @@ def _line(line: ShownLine) -> _Line:
     )
 
 
-def _description(line: ShownLine) -> str:
-    """Return a line's description, with the name of the add-on where it has the id."""
+def _description(line: ShownLine) -> tuple[str, str]:
+    """Return a line's description in two parts: the name of the add-on in place of its id, and what is said of it."""
     said = line.description.removeprefix(f"{line.add_on}, ")
-    return line.description if said == line.description else f"{line.name}, {said}"
+    return (line.description, "") if said == line.description else (line.name, f", {said}")
+
+
+def _with_name_apart(name: str, more: str) -> str:
+    """Join a name and what stands behind it; one that is written from right to left is isolated (UAX #9)."""
+    return f"\u2068{name}\u2069{more}" if _is_shaped(name) else name + more
+
+
+def _is_shaped(text: str) -> bool:
+    """Whether the letters of a text stand otherwise than one beside the other from left to right."""
+    return any(unicodedata.bidirectional(letter) in _SHAPED for letter in text)
 
 
 def _in_one_line(text: str) -> str:

@@ -1,6 +1,6 @@
 """Makes PDFs without taking the process from what bills: one after another, and few that wait.
 
-What stays true (`tests/billing/test_documents.py`): beyond ASKED_MAX the next is refused at once, and none is lost.
+What stays true (`tests/billing/test_documents_served.py`): beyond ASKED_MAX the next is refused at once, none is lost.
 """
 
 import asyncio

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from services.dashboard.locales import Formats
+from services.dashboard.locales import Formats, with_name_apart
 from services.dashboard.shapes import AddOns, ShownAction, ShownAddOn
 
 LABELS = {
@@ -99,7 +99,7 @@ def card_of(add_on: ShownAddOn, formats: Formats, now: datetime, left: int | Non
         price=f"{formats.money(price.unit_price)} per seat and {per(price.frequency)}" if price else None,
         price_note=note,
         links=tuple(link_of(add_on, each.action, "plan_tab") for each in add_on.actions if _offered(each)),
-        closed=() if add_on.access == "active" else closed_of(add_on.actions),
+        closed=() if add_on.access == "active" else _closed_of(add_on),
         waiting_requests=add_on.requests_open or 0,
     )
 
@@ -122,6 +122,11 @@ def closed_of(actions: Sequence[ShownAction]) -> tuple[Closed, ...]:
     return tuple(
         Closed(" · ".join(labels), message, whom(ask, message)) for (message, ask), labels in by_message.items()
     )
+
+
+def _closed_of(add_on: ShownAddOn) -> tuple[Closed, ...]:
+    closed = closed_of(add_on.actions)
+    return tuple(each._replace(message=with_name_apart(each.message, add_on.name)) for each in closed)
 
 
 def whom(ask: str | None, message: str) -> str | None:

@@ -4,6 +4,7 @@ Where the locale is written from right to left, each amount and date is isolated
 else stands in the line, keep their places.
 """
 
+import unicodedata
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
@@ -18,12 +19,20 @@ from contracts.payload import zone_of
 DEFAULT = "en"
 _LANGUAGES_MAX = 10
 _TAG_CHARACTERS_MAX = 35
+_RIGHT_TO_LEFT = {"R", "AL"}  # bidirectional classes of letters
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 
 
 def isolated(text: object) -> str:
     """Return text that keeps its own direction where no markup can say so, as in an option."""
     return f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}"
+
+
+def with_name_apart(sentence: str, name: str) -> str:
+    """Return a sentence in which a name that is written from right to left, wherever it stands, moves nothing else."""
+    if not any(unicodedata.bidirectional(letter) in _RIGHT_TO_LEFT for letter in name):
+        return sentence
+    return sentence.replace(name, isolated(name))
 
 
 class Formats:

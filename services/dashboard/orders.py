@@ -10,6 +10,7 @@ from contracts.payload import Payload
 from contracts.results import CommandAccepted, CommandResult, CreditAccepted
 from services.dashboard.cards import LABELS, Link, link_of, whom
 from services.dashboard.commands import FormError, id_of, is_id, member_command, sent_as
+from services.dashboard.locales import with_name_apart
 from services.dashboard.sending import NotSent
 from services.dashboard.shapes import AddOns
 from services.dashboard.visits import Visit, go, page
@@ -99,12 +100,16 @@ def outcome_of(answer: CommandResult, shown: AddOns | None, add_on: str) -> Outc
     """Return what a page says of an answer. What the add-on is called comes from what the member sees."""
     found = shown.find(add_on) if shown is not None else None
     name = found.name if found is not None else "The add-on"
+
+    def said(sentence: str) -> str:
+        return with_name_apart(sentence, name)
+
     kind = answer.command_type.split(".")[1] if answer.command_type.count(".") > 1 else answer.command_type
     if isinstance(answer, CommandAccepted | CreditAccepted):
         title, text = _DONE.get(kind, ("Done", "It has taken effect."))
-        return Outcome(accepted=True, title=title.format(name=name), text=text.format(name=name))
+        return Outcome(accepted=True, title=said(title.format(name=name)), text=said(text.format(name=name)))
     instead: tuple[Link, ...] = ()
     if found is not None:
         instead = tuple(link_of(found, each, "plan_tab") for each in answer.allowed_instead if each in LABELS)
     ask = whom(answer.ask, answer.message)
-    return Outcome(accepted=False, title="This was not done", text=answer.message, ask=ask, instead=instead)
+    return Outcome(accepted=False, title="This was not done", text=said(answer.message), ask=ask, instead=instead)

@@ -205,7 +205,7 @@ class DayOfRequests(Value):
 
 
 class FeatureRequest(Value):
-    """What a team asks its Owners for."""
+    """What a team asks its Owners for; `open` are the requests since these were last answered, at `answered_at`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -213,6 +213,8 @@ class FeatureRequest(Value):
     name: str
     people: int
     requests: int
+    open: int | None = None
+    answered_at: datetime | None = None
     roles: Annotated[dict[str, int], Field(default_factory=dict)]
     first_at: datetime | None = None
     last_at: datetime | None = None

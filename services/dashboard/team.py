@@ -29,6 +29,11 @@ class Wish(NamedTuple):
     links: tuple[Link, ...]
     bars: tuple[tuple[str, int, int], ...]
 
+    @property
+    def may_be_declined(self) -> bool:
+        """Whether somebody waits for an answer: to decline what was answered already is refused."""
+        return self.request is None or self.request.open != 0
+
 
 @page(Kind.MEMBER)
 async def requests(visit: Visit) -> Response:

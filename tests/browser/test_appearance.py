@@ -202,8 +202,12 @@ def test_pictures_of_the_main_pages(site: Site) -> None:
     account = site.account(
         people={"olivia": "owner", "sam": "supervisor", "adam": "admin", "sina": "supervisor"}, name="Cedar Support"
     )
-    for user, note in (("sam", "Call times per team, please."), ("sina", "We plan shifts by guesswork today.")):
-        page = site.enter(account, user, "/request/analytics_plus", viewport=PHONE if user == "sam" else DESK)
+    for user, add_on, note in (
+        ("sam", "analytics_plus", "Call times per team, please."),
+        ("sina", "analytics_plus", "We plan shifts by guesswork today."),
+        ("sina", "aircall_ai", "So that nobody takes notes."),
+    ):
+        page = site.enter(account, user, f"/request/{add_on}", viewport=PHONE if user == "sam" else DESK)
         page.get_by_label("Why do you need it?").fill(note)
         if user == "sam":
             shot(page, "request-phone", taken)
@@ -222,6 +226,8 @@ def test_pictures_of_the_main_pages(site: Site) -> None:
         shot(page, name, taken)
     page.goto(f"{site.url}/requests")
     expect(page.get_by_role("region", name="Analytics+").get_by_role("blockquote")).to_have_count(2)
+    bought = page.get_by_role("region", name="Aircall AI")
+    expect(bought).to_contain_text("no request since")
     shot(page, "requests", taken)
     page.goto(f"{site.url}/invoices")
     expect(page.get_by_role("heading", name="Invoices")).to_be_visible()

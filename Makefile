@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench schemas manifests screenshots up lock clean
+.PHONY: help demo test lint format bench mutants schemas manifests screenshots up lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -33,6 +33,9 @@ format: $(READY) ## Put the code into its format
 
 bench: $(READY) ## Measure throughput and latency on real Kafka and Valkey (needs Docker)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+mutants: $(READY) ## Make defects on purpose, one after another; each must be caught by the tests it names
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 schemas: $(READY) ## Generate the JSON Schemas, the AsyncAPI and OpenAPI documents and the page of settings again
 	$(BIN)/python -m contracts.schemas

@@ -79,13 +79,15 @@ def strings(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def binary_fractions(path: Path) -> list[str]:
-    """Return where a module names `float`, or Python's own `round`, or writes a number with a binary fraction."""
+    """Return where a module names `float` or Python's own `round`, writes a binary fraction, or divides into one."""
     found = []
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Name) and node.id in {"float", "round"}:
             found.append(f"{path}:{node.lineno} {node.id}")
         elif isinstance(node, ast.Constant) and isinstance(node.value, float):
             found.append(f"{path}:{node.lineno} {node.value}")
+        elif isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div):
+            found.append(f"{path}:{node.lineno} /")
     return found
 
 

@@ -122,7 +122,7 @@ def test_topics_are_spelled_once() -> None:
 
 @pytest.mark.parametrize("name", MONEY_MODULES)
 def test_no_binary_fraction_comes_near_money(name: str) -> None:
-    """Modules that compute money neither name `float`, nor write one, nor round by any rule but their own."""
+    """Modules that compute money neither name, write nor divide into a `float`, nor round by any rule but their own."""
     assert binary_fractions(Path(name)) == []
 
 

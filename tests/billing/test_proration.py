@@ -64,6 +64,13 @@ def test_rounding_is_once_and_away_from_zero() -> None:
     assert amount(usd("1.00"), 3, third) == usd("1.00")  # 3 x 0.3333...: rounding each seat would give 0.99
 
 
+def test_an_amount_is_exact_whatever_its_size() -> None:
+    """A figure beyond what a binary fraction holds is charged to the last minor unit, a half of one included."""
+    large = Money(amount_minor=2**53 + 1, currency="USD")
+    assert amount(large, 7, Share(numerator=30, denominator=30)).amount_minor == 7 * (2**53 + 1)
+    assert amount(large, 1, Share(numerator=1, denominator=2)).amount_minor == 2**52 + 1
+
+
 @pytest.mark.parametrize(
     ("price", "currency", "charged"),
     [("1000", "JPY", "667"), ("5.525", "KWD", "3.683"), ("17.95", "USD", "11.97"), ("1", "KWD", "0.667")],

@@ -9,6 +9,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from contracts import topics
+from contracts.accounts import MemberUpdated
 from services.runtime import codec
 from services.runtime.clock import ManualClock
 from services.runtime.committing import Committing
@@ -120,9 +121,25 @@ async def test_a_record_in_the_wrong_partition_is_handled(service: Service) -> N
     """The shard is computed from the account, never taken from the record: a misrouted command has its effect once."""
     home = shard_of("acme", PARTITIONS)
     await service.handle([trial("acme", "c1", partition=(home + 1) % PARTITIONS), trial("acme", "c2")])
+    assert await service.count("acme") == 2
     await service.handle([trial("acme", "c1")])
 
     assert await service.count("acme") == 2
+
+
+async def test_facts_go_before_commands_within_a_batch(service: Service) -> None:
+    """A command that was read before the fact beside it is decided behind it: topics have no order among each other."""
+    decided: list[str] = []
+    service.committing._decider = CounterDecider(lambda message, _: decided.append(type(message).__name__))
+    data = {"account_id": "acme", "revision": 1, "user_id": "ann", "role": "owner", "status": "active"}
+    headers = {"ce_specversion": "1.0", "ce_id": "f1", "ce_source": "/a", "ce_type": MemberUpdated.ce_type}
+    encoded = [(name, text.encode()) for name, text in headers.items()]
+    shard = shard_of("acme", PARTITIONS)
+    fact = kafka_record(json.dumps(data).encode(), encoded, topics.ACCOUNTS.name, partition=shard)
+
+    await service.handle([trial("acme", "c1"), fact, trial("acme", "c2")])
+
+    assert decided == ["MemberUpdated", "StartTrial", "StartTrial"]
 
 
 async def test_a_batch_delivered_again_changes_nothing(service: Service) -> None:

@@ -14,6 +14,7 @@ from services.runtime.recent import Recent
 from services.runtime.store import FIRST, Commit, Store
 from tests.runtime.relays import PARTITIONS, cursor, ids, relay_of, say
 from tests.runtime.test_relay import Kafka
+from tests.runtime.toys import record
 
 _spaces = itertools.count()
 _STEPS = st.lists(st.sampled_from(["ours", "ours late", "arrives", "theirs", "publish", "fail", "save"]), max_size=30)
@@ -87,10 +88,12 @@ async def test_a_commit_in_part_is_remembered_without_its_conflicts(embedded_sto
         relay = relay_of(embedded_store, kafka)
         await say(embedded_store, 1)
         await relay.publish_some(0)
-        conflict = Commit("acme", 7, b"x", records=[b"never"])
+        conflict, written = Commit("acme", 7, b"x", records=[record(2)]), Commit("acme", 0, records=[record(3)])
         assert await embedded_store.commit(0, [conflict]) == [False]
         assert await relay.publish_some(0) == 0
-    assert kafka.ids == ids(1)
+        assert await embedded_store.commit(0, [written, conflict]) == [True, False]
+        assert await relay.publish_some(0) == 1
+    assert kafka.ids == ids(1, 3)
 
 
 async def test_what_does_not_fit_is_read_from_redis(embedded_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

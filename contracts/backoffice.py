@@ -123,6 +123,17 @@ class IssueCredit(StaffCommand):
     amount: Money
 
 
+class EraseMember(StaffCommand):
+    """Forget who a member was whom the account system has removed: their name, e-mail, locale and notes.
+
+    `user_id` is the member's. It stays, as a pseudonym, in what was bought and billed; who comes back needs another.
+    """
+
+    ce_type: ClassVar[str] = "addons.EraseMember.v1"
+
+    user_id: UserId
+
+
 BackOfficeCommand = (
     ActivateAddOn
     | DeclineQuote
@@ -132,4 +143,5 @@ BackOfficeCommand = (
     | EndTrial
     | GrantAddOn
     | IssueCredit
+    | EraseMember
 )

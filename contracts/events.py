@@ -250,6 +250,19 @@ class DigestChanged(Payload):
     changed_at: Instant
 
 
+class MemberErased(Payload):
+    """Who a member was is forgotten: a reader drops what it keeps of their name, e-mail, locale and notes.
+
+    No later event has any of it. A fact about this `user_id` that comes later, in whatever order, brings nothing back.
+    """
+
+    ce_type: ClassVar[str] = "addons.MemberErased.v1"
+
+    user_id: UserId
+    erased_at: Instant
+    by: Staff
+
+
 EntitlementEvent = (
     QuoteRequested
     | QuoteDeclined
@@ -266,4 +279,5 @@ EntitlementEvent = (
     | AddOnGranted
     | SubscriptionModified
     | SubscriptionCanceled
+    | MemberErased
 )

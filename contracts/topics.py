@@ -14,6 +14,7 @@ from contracts.backoffice import (
     CancelSubscription,
     DeclineQuote,
     EndTrial,
+    EraseMember,
     ExtendTrial,
     GrantAddOn,
     IssueCredit,
@@ -36,6 +37,7 @@ from contracts.events import (
     FeatureDeclined,
     FeatureRequested,
     FeatureSnoozed,
+    MemberErased,
     QuoteDeclined,
     QuoteExpired,
     QuoteRequested,
@@ -102,6 +104,7 @@ BACKOFFICE: Final = Topic(
         EndTrial,
         GrantAddOn,
         IssueCredit,
+        EraseMember,
     ),
 )
 COMMANDS: Final = Topic(
@@ -132,6 +135,7 @@ EVENTS: Final = Topic(
         AddOnGranted,
         SubscriptionModified,
         SubscriptionCanceled,
+        MemberErased,
     ),
 )
 RESULTS: Final = Topic("addons.results.v1", "entitlements", Kind.STREAM, (CommandAccepted, CommandRejected))

@@ -1,15 +1,20 @@
 """What the log tells of one account: every record of it on all topics, in order of time, each under what caused it.
 
+The log says for ever who erased members were; what is returned does not.
+
 Cost: the partition of the account on every topic, or all partitions of a topic whose writer scatters its records.
 Memory: the records of the account.
 """
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from datetime import datetime
 
 from rich.text import Text
 
+from contracts.erasure import without
+from contracts.events import MemberErased
 from contracts.topics import TOPICS
 from deploy.addonflow.history import Logs
 from deploy.addonflow.records import Seen, see
@@ -26,10 +31,18 @@ async def history_of(log: Logs, settings: Settings, account_id: str, since: date
         async for batch in log.read(place, begin, end):
             seen = (see(record, settings.namespace) for record in batch if record.offset < end)
             found += [each for each in seen if each.account_id == account_id]
+    found = _without_erased(found)
     found.sort(key=lambda each: (each.time, each.topic, each.offset))
     return [
         (each, depth) for each, depth in zip(found, _depths(found), strict=True) if since is None or each.time >= since
     ]
+
+
+def _without_erased(found: Sequence[Seen]) -> list[Seen]:
+    erased = {str((each.data or {}).get("user_id")) for each in found if each.type == MemberErased.__name__}
+    if not erased:
+        return list(found)
+    return [dataclasses.replace(each, data=without(each.data, erased.__contains__)) for each in found]
 
 
 def _depths(found: Sequence[Seen]) -> list[int]:

@@ -14,6 +14,7 @@ from deploy.addonflow.backup_command import backup, restore
 from deploy.addonflow.clock_command import clock_app
 from deploy.addonflow.command import Kafka, RedisUrl, run_to_end, settings_of
 from deploy.addonflow.dead_letters_command import dead_letters_app
+from deploy.addonflow.erase_command import erase_member
 from deploy.addonflow.export_command import export
 from deploy.addonflow.gaps_command import gaps_app, replay
 from deploy.addonflow.token_command import keys, token
@@ -33,6 +34,7 @@ app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(gaps_app, name="gaps")
 app.command()(backup)
 app.command()(restore)
+app.command("erase-member")(erase_member)
 app.command()(export)
 app.command()(replay)
 app.command()(keys)

@@ -96,7 +96,7 @@ def _requested(data: dict[str, Any]) -> str:
 
 
 def _order(data: dict[str, Any]) -> str:
-    about = data.get("add_on") or data.get("subscription_id") or data.get("invoice_number")
+    about = next(data[name] for name in ("add_on", "subscription_id", "invoice_number", "user_id") if data.get(name))
     return f"{about} by staff {data['staff_id']}: “{data['reason']}”"
 
 
@@ -144,6 +144,10 @@ def _cadence(data: dict[str, Any]) -> str:
     return f"{data['cadence']} by {data['changed_by']['user_id']}"
 
 
+def _erased(data: dict[str, Any]) -> str:
+    return f"{data['user_id']}{_by_staff(data)}"
+
+
 def _by_staff(data: dict[str, Any]) -> str:
     by = data.get("by")
     return f", by staff {by['staff_id']}: “{by['reason']}”" if by else ""
@@ -167,6 +171,7 @@ _WORDS: Final[Mapping[str, Callable[[dict[str, Any]], str]]] = {
     "EndTrial": _order,
     "GrantAddOn": _order,
     "IssueCredit": _credit_asked,
+    "EraseMember": _order,
     "CommandAccepted": _accepted,
     "CreditAccepted": _accepted,
     "CreditRejected": _rejected,
@@ -188,4 +193,5 @@ _WORDS: Final[Mapping[str, Callable[[dict[str, Any]], str]]] = {
     "AddOnGranted": _granted,
     "SubscriptionModified": _modified,
     "SubscriptionCanceled": _canceled,
+    "MemberErased": _erased,
 }

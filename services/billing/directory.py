@@ -1,13 +1,15 @@
 """Who may see what an account is charged: its Owners. A role comes from here only, never from a token or a request.
 
-A member is a row, so that a message about one costs the same however many there are.
+A member is a row, so that a message about one costs the same however many there are. It says nothing of who they are.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
 from contracts.accounts import MemberUpdated
+from contracts.events import MemberErased
 from contracts.identity import Role
 from contracts.results import Ask, Reason
 from services.runtime.decision import Accepted, Ignored, Rejected, Row, State
@@ -22,11 +24,15 @@ _SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
 
 
 class MemberRow(Row):
-    """A member at `revision`: row `member:<user id>`; kept after removal, so that older facts stay stale."""
+    """A member at `revision`: row `member:<user id>`; kept after removal, so that older facts stay stale.
+
+    An erased member is active never more, whatever facts say; `revision` is -1 until their first.
+    """
 
     revision: int
     role: str
     active: bool
+    erased_at: datetime | None = None
 
 
 def member_row(user_id: str) -> str:
@@ -34,8 +40,10 @@ def member_row(user_id: str) -> str:
     return f"member:{user_id}"
 
 
-def decide(state: State[Any], fact: MemberUpdated) -> Accepted | Ignored:
-    """Take a newer fact about a member, whose row is loaded."""
+def decide(state: State[Any], fact: MemberUpdated | MemberErased) -> Accepted | Ignored:
+    """Take a newer fact about a member, whose row is loaded, or that they are erased."""
+    if isinstance(fact, MemberErased):
+        return Accepted()
     known: MemberRow | None = state.row(member_row(fact.user_id))
     if known is None or fact.revision > known.revision:
         return Accepted()
@@ -43,9 +51,20 @@ def decide(state: State[Any], fact: MemberUpdated) -> Accepted | Ignored:
 
 
 def with_member(state: State[Any], fact: MemberUpdated) -> State[Any]:
-    """Keep a member."""
-    row = MemberRow(revision=fact.revision, role=fact.role, active=fact.status == "active")
+    """Keep a member, whose row is loaded."""
+    known: MemberRow | None = state.row(member_row(fact.user_id))
+    erased_at = known.erased_at if known is not None else None
+    active = fact.status == "active" and erased_at is None
+    row = MemberRow(revision=fact.revision, role=fact.role, active=active, erased_at=erased_at)
     return state.with_row(member_row(fact.user_id), row)
+
+
+def with_erased(state: State[Any], event: MemberErased) -> State[Any]:
+    """Keep that a member is erased; their row is loaded."""
+    known: MemberRow | None = state.row(member_row(event.user_id))
+    revision, role = (known.revision, known.role) if known is not None else (-1, "")
+    row = MemberRow(revision=revision, role=role, active=False, erased_at=event.erased_at)
+    return state.with_row(member_row(event.user_id), row)
 
 
 def owner_refusal(state: State[Any], user_id: str, *, account_known: bool) -> Rejected | None:

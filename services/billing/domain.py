@@ -7,6 +7,7 @@
     SubscriptionCanceled  -> InvoiceIssued (credit) for paid days that are not used
     IssueCredit           -> InvoiceIssued (credit), or a refusal
     MemberUpdated         -> nothing; the role says who may see what is charged
+    MemberErased          -> nothing; who was erased sees nothing any more, and what was charged stays
     AccountUpdated        -> InvoiceIssued (renewal) for base plan that is outstanding, where it is billed otherwise now
     anything else         -> Ignored
 
@@ -26,7 +27,7 @@ from functools import reduce
 
 from contracts.accounts import AccountUpdated, MemberUpdated
 from contracts.backoffice import IssueCredit
-from contracts.events import AddOnPurchased, SubscriptionCanceled, SubscriptionModified
+from contracts.events import AddOnPurchased, MemberErased, SubscriptionCanceled, SubscriptionModified
 from contracts.invoices import InvoiceIssued, InvoiceKind, InvoiceLine, ProrationRule
 from services.billing import account, directory
 from services.billing.account import (
@@ -88,7 +89,7 @@ class BillingDecider:
                 return () if number is None else (invoice_row(number),)
             case InvoiceIssued():
                 return credited_rows(message)
-            case MemberUpdated():
+            case MemberUpdated() | MemberErased():
                 return (directory.member_row(message.user_id),)
         return ()
 
@@ -102,7 +103,7 @@ class BillingDecider:
             case IssueCredit():
                 (name,) = self.rows(message) or ("",)
                 return decide_credit(state.document, message, state.row(name) if name else None, now)
-            case MemberUpdated():
+            case MemberUpdated() | MemberErased():
                 return directory.decide(state, message)
             case AccountUpdated():
                 return self._decide_account(state.document, message, now)
@@ -110,7 +111,7 @@ class BillingDecider:
 
     def evolve(self, state: Known, message: Message) -> Known:
         """Remember a fact or an event; count and keep an invoice."""
-        if isinstance(message, AccountUpdated | MemberUpdated):
+        if isinstance(message, AccountUpdated | MemberUpdated | MemberErased):
             return _with_fact(state, message)
         if isinstance(message, InvoiceIssued):
             return _with_rows(state, message)._replace(document=account.with_invoice(state.document, message))
@@ -191,9 +192,12 @@ class BillingDecider:
         return Charging(self.rule, self.payment_terms_days, account_id, now)
 
 
-def _with_fact(state: Known, fact: AccountUpdated | MemberUpdated) -> Known:
-    if isinstance(fact, MemberUpdated):
-        return directory.with_member(state, fact)
+def _with_fact(state: Known, fact: AccountUpdated | MemberUpdated | MemberErased) -> Known:
+    match fact:
+        case MemberUpdated():
+            return directory.with_member(state, fact)
+        case MemberErased():
+            return directory.with_erased(state, fact)
     return state._replace(document=account.with_account(state.document, fact))
 
 

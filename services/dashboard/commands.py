@@ -35,7 +35,7 @@ _PLAIN = ("add_on", "entry_point", "note", "price_promise", "cadence")
 _FIELDS = {"unit_price": "price", "amount": "price", "licenses": "standard", "ends_at": "ends_on"}
 SHOWN = frozenset(
     {"note", "until", "cadence", "reason", "price", "standard", "additional", "frequency", "effective_date"}
-    | {"reference", "cycle_anchor", "when", "ends_on"}
+    | {"reference", "cycle_anchor", "when", "ends_on", "user_id"}
 )
 """The fields that people fill in; what is wrong with another is said of the whole form."""
 ENTRY_POINTS = frozenset({"plan_tab", "trial", "sidebar", "email"})

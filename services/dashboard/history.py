@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from contracts.accounts import AccountUpdated, MemberUpdated
+from contracts.backoffice import EraseMember
+from contracts.events import MemberErased
 from contracts.invoices import InvoiceIssued
 from contracts.payload import Payload
 from contracts.results import CommandAccepted, CommandRejected, CreditAccepted, CreditRejected
@@ -26,6 +28,7 @@ WORDS = {
     "EndTrial": "End of the trial ordered",
     "GrantAddOn": "Free use ordered",
     "IssueCredit": "Credit ordered",
+    "EraseMember": "Erasure of a member ordered",
     "BackOfficeAttempt": "Attempt at what only staff may order",
     "AddOnPurchased": "Purchased",
     "AddOnGranted": "Given for free",
@@ -42,6 +45,7 @@ WORDS = {
     "DigestChanged": "Summaries changed",
     "SubscriptionModified": "Subscription changed",
     "SubscriptionCanceled": "Subscription canceled",
+    "MemberErased": "Member erased",
     "InvoiceIssued": "Invoice issued",
     "CommandAccepted": "Accepted",
     "CommandRejected": "Refused",
@@ -102,7 +106,8 @@ def _about(data: Payload, members: Members, add_on_names: Mapping[str, str]) -> 
     said = data.__dict__
     by, add_on = said.get("by"), said.get("add_on")
     name = add_on_names.get(add_on, add_on) if add_on else None
-    parts = (name, said.get("note"), said.get("reason"), by.reason if by is not None else None)
+    erased = data.user_id if isinstance(data, EraseMember | MemberErased) else None
+    parts = (name, erased, said.get("note"), said.get("reason"), by.reason if by is not None else None)
     return ", ".join(str(part) for part in dict.fromkeys(parts) if part)
 
 

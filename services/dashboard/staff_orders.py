@@ -10,6 +10,7 @@ from contracts.backoffice import (
     CancelSubscription,
     DeclineQuote,
     EndTrial,
+    EraseMember,
     ExtendTrial,
     GrantAddOn,
     IssueCredit,
@@ -117,6 +118,15 @@ ORDERS: Mapping[str, Order] = {
         "Gives back a part of what the invoice charged, on an invoice of its own.",
         "Issue the credit",
         (Field("price", "Amount", "amount", required=True, hint="Not more than what was paid and not credited."),),
+        serious=True,
+    ),
+    "erase": Order(
+        EraseMember,
+        "Erase a member",
+        "Their name, e-mail and notes are forgotten for good; what was bought and billed stays, under their id. "
+        "Remove them in the account system first.",
+        "Erase the member",
+        (Field("user_id", "The member’s id", "text", required=True),),
         serious=True,
     ),
 }

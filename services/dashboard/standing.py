@@ -6,11 +6,13 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from contracts.accounts import AccountUpdated, MemberUpdated
+from contracts.erasure import member_of, without_member
 from contracts.events import (
     AddOnGranted,
     AddOnPurchased,
     FeatureDeclined,
     FeatureRequested,
+    MemberErased,
     QuoteDeclined,
     QuoteExpired,
     QuoteRequested,
@@ -75,12 +77,18 @@ def _is_over(first_day_without: date | None, today: date) -> bool:
 
 
 def standing_of(entries: Sequence[Entry], add_on_names: Mapping[str, str], now: datetime) -> Standing:
-    """Fold an account's log as of `now`; its history is newest first, bounded, with names of people and add-ons."""
+    """Fold an account's log as of `now`; its history is newest first, bounded, with names of people and add-ons.
+
+    The log says for ever who erased members were; what is shown does not.
+    """
     standing = Standing()
+    erased = {said.user_id for entry in entries if isinstance(said := entry.envelope.data, MemberErased)}
     for entry in entries:
         data = entry.envelope.data
         if data is None:
             continue
+        if member_of(data) in erased:
+            data = without_member(data)
         _fold(standing, data)
         standing.history.append(happened(entry.written_at, data, standing.members, add_on_names))
     standing.history = standing.history[: -HISTORY_MAX - 1 : -1]

@@ -49,13 +49,17 @@ class Entitlements(Document):
 
 
 class Member(Row):
-    """A member as of `revision`: row `member:<user id>`. A removed member stays, to know a stale revision by."""
+    """A member as of `revision`: row `member:<user id>`. A removed member stays, to know a stale revision by.
+
+    So does an erased one, without name and address, and removed for ever: `revision` is -1 until their first fact.
+    """
 
     revision: int
     role: str
     status: Literal["active", "removed"]
     name: str | None = None
     email: str | None = None
+    erased_at: datetime | None = None
 
 
 class FeatureRequest(Row):
@@ -157,11 +161,14 @@ def quote_expired(state: Known, add_on: str) -> tuple[QuoteExpired, ...]:
 
 
 def with_fact(state: Known, fact: AccountUpdated | MemberUpdated) -> Known:
-    """Remember an account or a member as of a newer revision."""
+    """Remember an account or a member, whose row is loaded, as of a newer revision; of an erased one the role alone."""
     if isinstance(fact, AccountUpdated):
         return state.with_document(account=AccountFacts.of(fact))
-    known = Member(revision=fact.revision, role=fact.role, status=fact.status, name=fact.name, email=fact.email)
-    return state.with_row(member_row(fact.user_id), known)
+    before: Member | None = state.row(member_row(fact.user_id))
+    after = Member(revision=fact.revision, role=fact.role, status=fact.status, name=fact.name, email=fact.email)
+    if before is not None and before.erased_at is not None:
+        after = Member(revision=fact.revision, role=fact.role, status="removed", erased_at=before.erased_at)
+    return state.with_row(member_row(fact.user_id), after)
 
 
 def with_event(state: Known, event: Message, catalog: Catalog) -> Known:

@@ -2,7 +2,7 @@
 
     AccountUpdated, MemberUpdated   `facts`: remembered when newer; subscriptions follow their account
     members' commands               `commands`: answered by the policy
-    the back office's commands      `backoffice`
+    the back office's commands      `backoffice`, EraseMember `erasure`
     TimerDue                        `timers`: trials and quotes run out
     anything else                -> Ignored
 
@@ -12,13 +12,14 @@ What stays true (`tests/entitlements/`):
 - A message costs the document and at most two rows, whatever the number of members and requests.
 - What happens to an add-on happens by its events alone: a command itself evolves nothing.
 - An add-on has at most one subscription on any local day, and no local day belongs to two.
+- Nothing that is kept or said later tells who an erased member was.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.accounts import AccountUpdated, MemberUpdated
-from contracts.backoffice import StaffCommand
+from contracts.backoffice import EraseMember, StaffCommand
 from contracts.catalog import Catalog
 from contracts.commands import (
     BackOfficeAttempt,
@@ -32,10 +33,11 @@ from contracts.commands import (
     StartTrial,
     UserCommand,
 )
+from contracts.events import MemberErased
 from contracts.payload import Payload
 from contracts.promises import NO_KEYS, PromiseKeys
 from contracts.results import Action, CommandAccepted, CommandRejected
-from services.entitlements import account, backoffice, commands, facts, policy, timers
+from services.entitlements import account, backoffice, commands, erasure, facts, policy, timers
 from services.entitlements.account import Entitlements, rows_of
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Message, Rejected, State, TimerDue
 
@@ -61,7 +63,7 @@ class EntitlementsDecider:
         match message:
             case UserCommand():
                 return rows_of(message.user_id, message.add_on)
-            case MemberCommand() | MemberUpdated():
+            case MemberCommand() | MemberUpdated() | EraseMember() | MemberErased():
                 return rows_of(message.user_id)
         return ()
 
@@ -75,10 +77,15 @@ class EntitlementsDecider:
             case DeclineFeature() | SnoozeFeature() | ChangeDigest() | BackOfficeAttempt():
                 return commands.decide_other(state, message, self.catalog, now)
             case StaffCommand():
-                return backoffice.decide(state, message, cause, self.catalog, now)
+                return self._decide_order(state, message, cause, now)
             case TimerDue():
                 return timers.decide(state, message, cause, self.catalog, now)
         return Ignored(f"{cause.type} is of no concern to entitlements")
+
+    def _decide_order(self, state: State[Entitlements], order: StaffCommand, cause: Cause, now: datetime) -> Decision:
+        if isinstance(order, EraseMember):
+            return erasure.decide(state, order, now)
+        return backoffice.decide(state, order, cause, self.catalog, now)
 
     def evolve(self, state: State[Entitlements], message: Message) -> State[Entitlements]:
         """Remember a fact, or what an event did to an add-on."""
@@ -87,6 +94,8 @@ class EntitlementsDecider:
                 return account.with_fact(state, message)
             case MemberCommand() | StaffCommand():
                 return state
+            case MemberErased():
+                return erasure.with_erased(state, message)
         return account.with_event(state, message, self.catalog)
 
     def open_actions(self, state: State[Entitlements], user_id: str, add_on: str, now: datetime) -> tuple[Action, ...]:

@@ -12,12 +12,11 @@ from datetime import date, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from contracts.accounts import AccountManager, MemberUpdated
+from contracts.accounts import AccountManager
 from contracts.commands import Cadence
 from contracts.cycles import local_date
 from contracts.events import DigestChanged, FeatureRequested, FeatureSnoozed, Person
-from contracts.identity import Role
-from contracts.notices import Recipient, Template
+from contracts.notices import Template
 from contracts.payload import Value
 from services.notifications import digest, trend
 from services.runtime.decision import Document, Row, State
@@ -100,22 +99,6 @@ class NotifiedAccount(Document):
     notifications: int = 0
 
 
-class MemberRow(Row):
-    """A member at `revision`: row `member:<user id>`; kept after removal, so that older facts stay stale."""
-
-    revision: int
-    role: str
-    active: bool
-    name: str | None = None
-    email: str | None = None
-
-
-class OwnersRow(Row):
-    """The active Owners by user id: row `owners`. They are few: every notice to them names them all."""
-
-    owners: Mapping[str, Recipient] = {}
-
-
 class AskedRow(Row):
     """A member's latest request for an add-on: row `asked:<add-on>:<user id>`.
 
@@ -137,11 +120,6 @@ class RequesterRow(Row):
 
 
 Known = State[NotifiedAccount]
-
-
-def member_row(user_id: str) -> str:
-    """Name the row of a member."""
-    return f"member:{user_id}"
 
 
 def asked_row(event: FeatureRequested) -> str:
@@ -186,38 +164,6 @@ def telling_key(template: Template, add_on: str) -> str:
 def _escaped(add_on: str) -> str:
     # An add-on's id may be any text, but the parts of a name end at a colon, and the names of timers hold no space.
     return quote(add_on, safe="")
-
-
-def with_member(state: Known, fact: MemberUpdated) -> Known:
-    """Keep a member, and keep them among the Owners exactly while they are an active one."""
-    active = fact.status == "active"
-    member = MemberRow(revision=fact.revision, role=fact.role, active=active, name=fact.name, email=fact.email)
-    state = state.with_row(member_row(fact.user_id), member)
-    row: OwnersRow | None = state.row("owners")
-    before = row.owners if row else {}
-    owners = {user_id: owner for user_id, owner in before.items() if user_id != fact.user_id}
-    if active and fact.role == Role.OWNER:
-        owners[fact.user_id] = Recipient(user_id=fact.user_id, email=fact.email, name=fact.name)
-    if owners == before:
-        return state
-    return state.with_row("owners", OwnersRow(owners=owners)).with_document(has_owners=bool(owners))
-
-
-def reader(state: Known, user_id: str, name: str | None = None) -> Recipient | None:
-    """Address a member whose row is loaded; None when they were removed.
-
-    A member whose fact is still to come goes by id, and by `name` where it is known from elsewhere.
-    """
-    row: MemberRow | None = state.row(member_row(user_id))
-    if row is None:
-        return Recipient(user_id=user_id, name=name)
-    return Recipient(user_id=user_id, email=row.email, name=row.name or name) if row.active else None
-
-
-def owners(state: Known) -> tuple[Recipient, ...]:
-    """Address the Owners, whose row is loaded."""
-    row: OwnersRow | None = state.row("owners")
-    return tuple(row.owners.values()) if row else ()
 
 
 def with_request(state: Known, event: FeatureRequested) -> Known:

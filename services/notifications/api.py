@@ -15,7 +15,8 @@ from fastapi import APIRouter, Depends, Query
 from contracts.payload import AccountId, AddOnId
 from contracts.results import Reason
 from services.notifications import queries
-from services.notifications.account import Known, MemberRow, NotifiedAccount, member_row
+from services.notifications.account import Known, NotifiedAccount
+from services.notifications.directory import MemberRow, member_row
 from services.notifications.domain import NotificationsDecider
 from services.notifications.history import HISTORY_MAX, SaidRow, said_row
 from services.notifications.queries import NotificationPage, PeoplePage, ShownFeatures

@@ -6,14 +6,15 @@
     FeatureDeclined              -> timers `tell:<template>:<add-on>:<n>`, each telling a page of those who asked
     quotes, trials, cancellations
     and invoices                 -> their notice at once (`notices.py`)
+    MemberErased                 -> nothing; who they were is forgotten (`erasure.py`)
     anything else                -> Ignored
 
 What stays true (`tests/notifications/`):
 - A notice without a reader is held, not lost, and goes out with the fact that names its reader.
 - The timer `digest` is set exactly while an Owner is to be told news: to the next morning of the cadence after the
   oldest news, or to the end of a snooze.
-- A message costs the same with 10 and with 10,000 members or requesters: it reads the Owners, the member it is about
-  and, when it is a page's timer, that page.
+- A message costs the same with 10 and with 10,000 members or requesters: it reads the Owners, the member it names
+  and, when it is a page's timer, that page. An erasure reads all that is kept of what was said.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,30 +25,30 @@ from typing import Any, Final
 
 from contracts.accounts import AccountUpdated, MemberUpdated
 from contracts.catalog import Catalog
+from contracts.erasure import member_of
 from contracts.events import (
     AddOnPurchased,
     DigestChanged,
     FeatureDeclined,
     FeatureRequested,
     FeatureSnoozed,
+    MemberErased,
     SubscriptionCanceled,
     TrialStarted,
 )
 from contracts.notices import NotificationRequested, Recipient, Template
-from services.notifications import account, digest, history, notices, schedule, timers
+from services.notifications import account, digest, directory, erasure, history, notices, schedule, timers
 from services.notifications.account import (
     UTC,
     AskedRow,
     Known,
-    MemberRow,
     Notice,
     NotifiedAccount,
-    OwnersRow,
     RequesterRow,
     asked_row,
-    member_row,
     telling_about,
 )
+from services.notifications.directory import MemberRow, OwnersRow, member_row
 from services.notifications.timers import TELL
 from services.runtime.decision import Accepted, Cause, Decision, Ignored, Message, NeedsRows, Row, TimerDue
 
@@ -76,19 +77,20 @@ class NotificationsDecider:
         return NotifiedAccount()
 
     def rows(self, message: Message) -> tuple[str, ...]:
-        """Name the Owners for what may reach them, the row of whom a message is about, the page that a timer tells."""
+        """Name the Owners for what may reach them, the page that a timer tells, and the row of whom a message names."""
+        user_id = member_of(message)
+        return self._reached(message) + (() if user_id is None else (member_row(user_id),))
+
+    def _reached(self, message: Message) -> tuple[str, ...]:
         match message:
-            case MemberUpdated(user_id=user_id):
-                return ("owners", member_row(user_id))
             case FeatureRequested():
                 return ("owners", asked_row(message))
             case TimerDue(name=name) if name.startswith(TELL):
                 return timers.page_rows(name)
-            case AccountUpdated() | FeatureSnoozed() | DigestChanged() | TimerDue():
+            case AccountUpdated() | MemberUpdated() | MemberErased() | FeatureSnoozed() | DigestChanged() | TimerDue():
                 return ("owners",)
             case _ if notices.has_notice(message):
-                person = notices.person_of(message)
-                return ("owners",) if person is None else ("owners", member_row(person.user_id))
+                return ("owners",)
         return ()
 
     def decide(self, state: Known, message: Message, cause: Cause, now: datetime) -> Decision:
@@ -102,19 +104,18 @@ class NotificationsDecider:
                 return page if isinstance(page, NeedsRows) else _emit(state, [page], cause, now)
             case TimerDue():
                 return _emit(state, self._digests(state, now), cause, now)
-        if not self.rows(message):
+            case MemberErased():
+                return erasure.decide(state, message)
+        if not self._reached(message):
             return Accepted()  # it reaches nobody by itself; those who asked are told by timer, in pages
         return _emit(state, self._due(self.evolve(state, message), now), cause, now)
 
     def evolve(self, state: Known, message: Message) -> Known:
         """Remember what is to be told; a NotificationRequested takes out what it told."""
+        message = erasure.heard(state, message)
         match message:
-            case AccountUpdated(revision=revision, name=name, account_manager=manager, timezone=timezone):
-                state = state.with_document(
-                    account_revision=revision, account_name=name, account_manager=manager, timezone=timezone
-                )
-            case MemberUpdated():
-                state = account.with_member(state, message)
+            case AccountUpdated() | MemberUpdated() | MemberErased():
+                state = _with_fact(state, message)
             case FeatureRequested():
                 state = timers.with_request(state, message)
             case FeatureDeclined() | FeatureSnoozed() | DigestChanged():
@@ -174,7 +175,7 @@ class NotificationsDecider:
 
     def _due(self, state: Known, now: datetime) -> Iterator[_Addressed]:
         """Yield what waits for nothing but a reader: held notices, and first notices that are not snoozed."""
-        document, owners = state.document, account.owners(state)
+        document, owners = state.document, directory.owners(state)
         for held in document.held.values():
             yield notices.addressed(state, held)
         for add_on, aggregate in document.requests.items():
@@ -185,7 +186,7 @@ class NotificationsDecider:
 
     def _digests(self, state: Known, now: datetime) -> Iterator[_Addressed]:
         """Yield what the timer tells: digests, or where no digests are wanted the first notices that were snoozed."""
-        document, owners = state.document, account.owners(state)
+        document, owners = state.document, directory.owners(state)
         due = self._digests_due(document)
         for add_on, aggregate in document.requests.items():
             # Set anew since the timer came due, news waits on; the timer then stays set.
@@ -206,10 +207,25 @@ class NotificationsDecider:
 
 
 _HEEDED: Final = (
-    *(AccountUpdated, MemberUpdated, FeatureRequested, FeatureDeclined, FeatureSnoozed, DigestChanged, TrialStarted),
+    *(AccountUpdated, MemberUpdated, MemberErased, FeatureRequested, FeatureDeclined, FeatureSnoozed, DigestChanged),
+    TrialStarted,
     *notices.CHANGED,
     TimerDue,
 )
+
+
+def _with_fact(state: Known, fact: AccountUpdated | MemberUpdated | MemberErased) -> Known:
+    match fact:
+        case MemberUpdated():
+            return directory.with_member(state, fact)
+        case MemberErased():
+            return erasure.with_erased(state, fact)
+    return state.with_document(
+        account_revision=fact.revision,
+        account_name=fact.name,
+        account_manager=fact.account_manager,
+        timezone=fact.timezone,
+    )
 
 
 def _snoozed_until(document: NotifiedAccount, add_on: str) -> datetime | None:

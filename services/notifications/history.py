@@ -4,12 +4,15 @@ A notification is a row, whose number within the account says which; the one HIS
 an account's history costs one row a notification, never grows, and needs no cleaning up.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
+from contracts.erasure import without
 from contracts.notices import NotificationRequested
-from services.notifications.account import Known
+from services.notifications import directory
+from services.notifications.account import Known, NotifiedAccount
 from services.runtime.decision import Row
 
 HISTORY_MAX: Final = 500
@@ -31,8 +34,14 @@ def said_row(number: int) -> str:
     return f"said:{number % HISTORY_MAX}"
 
 
+def kept_rows(document: NotifiedAccount) -> Iterator[str]:
+    """Name the rows of all notifications that are kept."""
+    last = document.notifications
+    return (said_row(number) for number in range(max(last - HISTORY_MAX, 0) + 1, last + 1))
+
+
 def with_said(state: Known, said: NotificationRequested) -> Known:
-    """Keep a notification, in the place of the oldest."""
+    """Keep a notification, in the place of the oldest; one from before without whom is erased by now."""
     number = state.document.notifications + 1
     row = SaidRow(
         number=number,
@@ -40,6 +49,6 @@ def with_said(state: Known, said: NotificationRequested) -> Known:
         template=said.template,
         requested_at=said.requested_at,
         user_ids=tuple(each.user_id for each in said.recipients if each.user_id is not None),
-        data=said.data,
+        data=without(said.data, partial(directory.is_erased, state)),
     )
     return state.with_row(said_row(number), row).with_document(notifications=number)

@@ -28,8 +28,9 @@ from contracts.events import (
 )
 from contracts.invoices import InvoiceIssued, InvoiceKind
 from contracts.notices import Recipient, Template
-from services.notifications import account
-from services.notifications.account import Held, Known, Notice, member_row
+from services.notifications import account, directory
+from services.notifications.account import Held, Known, Notice
+from services.notifications.directory import member_row
 
 _Plain = QuoteRequested | QuoteDeclined | QuoteExpired | TrialEndingSoon | TrialEnded | SubscriptionCanceled
 Told = _Plain | AddOnPurchased | InvoiceIssued
@@ -126,18 +127,18 @@ def addressed(state: Known, held: Held) -> tuple[Notice, tuple[Recipient, ...]]:
     """Address a notice to those of its readers who are there. A person not loaded was removed before."""
     if held.template is Template.QUOTE_REQUESTED:
         return _addressed_quote(state, held)
-    readers = account.owners(state) if held.to_owners else ()
+    readers = directory.owners(state) if held.to_owners else ()
     person = held.person
     if person is not None and person.user_id not in {each.user_id for each in readers}:
         loaded = {*state.rows, *state.written}
-        found = account.reader(state, person.user_id, person.name) if member_row(person.user_id) in loaded else None
+        found = directory.reader(state, person.user_id, person.name) if member_row(person.user_id) in loaded else None
         readers += (found,) if found is not None else ()
     return held, readers
 
 
 def _addressed_quote(state: Known, held: Held) -> tuple[Notice, tuple[Recipient, ...]]:
     """Address a quote: to nobody while the account is unknown, as its first fact may still name an account manager."""
-    document, owners = state.document, account.owners(state)
+    document, owners = state.document, directory.owners(state)
     manager = document.account_manager
     recipients = owners if document.account_revision >= 0 else ()
     if manager is not None and manager.email is not None:

@@ -19,14 +19,13 @@ from services.notifications.account import (
     UTC,
     AskedRow,
     Known,
-    MemberRow,
     NotifiedAccount,
     RequesterRow,
     answered_at,
     asked_by_row,
-    member_row,
     requester_row,
 )
+from services.notifications.directory import MemberRow, member_row
 from services.notifications.history import HISTORY_MAX, SaidRow, said_row
 from services.runtime.decision import Rejected
 

@@ -21,11 +21,10 @@ from services.notifications.account import (
     RequesterRow,
     Telling,
     asked_row,
-    member_row,
-    reader,
     telling_key,
     with_aggregate,
 )
+from services.notifications.directory import member_row, reader
 from services.runtime.decision import NeedsRows, TimerDue
 
 TELL: Final = "tell:"

@@ -99,6 +99,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "EndTrial": {**_ORDER, "add_on": "analytics_plus"},
     "GrantAddOn": {**_ORDER, "add_on": "analytics_plus", "until": "2026-12-31"},
     "IssueCredit": {**_ORDER, "invoice_number": "acme-000001", "amount": _USD},
+    "EraseMember": {**_ORDER, "user_id": "olga"},
     "QuoteDeclined": {**_HAPPENED, "quote_id": "q-1", "requested_by": _PERSON, "declined_at": _AT, "by": _STAFF},
     "QuoteExpired": {**_HAPPENED, "quote_id": "q-1", "requested_by": _PERSON, "expired_at": _AT},
     "CreditAccepted": {**_ANSWER, "events": ["e-1"]},
@@ -178,6 +179,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "FeatureDeclined": {**_HAPPENED, "declined_by": _PERSON, "declined_at": _AT, "note": "next year"},
     "FeatureSnoozed": {**_HAPPENED, "snoozed_by": _PERSON, "snoozed_at": _AT, "until": "2026-12-31"},
     "DigestChanged": {"account_id": "acme", "cadence": "weekly", "changed_by": _PERSON, "changed_at": _AT},
+    "MemberErased": {"account_id": "acme", "user_id": "olga", "erased_at": _AT, "by": _STAFF},
     "CommandAccepted": {**_ANSWER, "events": ["e-1", "e-2"]},
     "CommandRejected": {
         **_ANSWER,

@@ -5,7 +5,14 @@ from urllib.parse import urlencode
 
 import pytest
 
-from contracts.backoffice import ActivateAddOn, CancelSubscription, ExtendTrial, IssueCredit, ModifySubscription
+from contracts.backoffice import (
+    ActivateAddOn,
+    CancelSubscription,
+    EraseMember,
+    ExtendTrial,
+    IssueCredit,
+    ModifySubscription,
+)
 from contracts.commands import PurchaseAddOn, RequestFeature, SnoozeFeature
 from services.dashboard.commands import FormError, entry_point, id_of, is_id, member_command, new_id, sent_as
 from services.dashboard.staff_orders import ORDERS, staff_command
@@ -126,6 +133,10 @@ def test_staff_orders_become_commands_of_who_is_signed_in() -> None:
     assert extend.ends_at.isoformat() == "2027-01-31T00:00:00+00:00"
     credit = {"order": "credit", "invoice_number": "acme-000001", "price": "5", "currency": "JPY", "reason": "r"}
     assert isinstance(staff_command(credit, "acme", "mara"), IssueCredit)
+    erase = {"order": "erase", "user_id": " olivia ", "reason": "r"}
+    assert staff_command(erase, "acme", "mara") == EraseMember(
+        account_id="acme", staff_id="mara", reason="r", user_id="olivia"
+    )
 
 
 @pytest.mark.parametrize("order", [*ORDERS, "nonsense"])
@@ -136,6 +147,7 @@ def test_no_order_without_a_reason(order: str) -> None:
         "add_on": "a",
         "subscription_id": "s",
         "invoice_number": "n",
+        "user_id": "u",
         "price": "1",
         "currency": "USD",
     }

@@ -3,14 +3,15 @@
 from datetime import UTC, date, datetime, timedelta
 
 from contracts.accounts import AccountUpdated, Billing, BillingFrequency, Licenses, MemberUpdated
-from contracts.backoffice import CancelSubscription, Staff
-from contracts.commands import StartTrial
+from contracts.backoffice import CancelSubscription, EraseMember, Staff
+from contracts.commands import RequestQuote, StartTrial
 from contracts.envelope import Envelope
 from contracts.events import (
     AddOnGranted,
     AddOnPurchased,
     FeatureDeclined,
     FeatureRequested,
+    MemberErased,
     Person,
     QuoteRequested,
     SubscriptionCanceled,
@@ -130,6 +131,29 @@ def test_people_are_counted_who_ask_until_they_are_answered() -> None:
     declined = FeatureDeclined(**ABOUT, declined_by=OLIVIA, declined_at=NOW)
     assert standing_of(log(asked, asked, sam), {}, NOW).held("a").requested_by == {"olivia", "sam"}
     assert standing_of(log(asked, sam, declined, sam), {}, NOW).held("a").requested_by == {"sam"}
+
+
+def test_who_was_erased_is_shown_by_their_id() -> None:
+    """The log has name and words for ever: neither history nor an open quote shows them, from before or after."""
+    fact = MemberUpdated(
+        account_id="acme", revision=1, user_id="olivia", role="owner", status="removed", name="Olivia", email="o@acme"
+    )
+    quote = QUOTE.model_copy(update={"note": "Olivia asks"})
+    said = [
+        *(fact, RequestQuote(account_id="acme", user_id="olivia", add_on="a", note="Olivia asks"), quote),
+        EraseMember(account_id="acme", user_id="olivia", staff_id="mara", reason="she asked us"),
+        MemberErased(account_id="acme", user_id="olivia", erased_at=NOW, by=MARA),
+        fact.model_copy(update={"revision": 2}),
+    ]
+    before, after = standing_of(log(*said[:3]), {}, NOW), standing_of(log(*said), {}, NOW)
+    assert str(before).count("Olivia") > 5
+    assert "Olivia" not in str(after)
+    assert [(line.what, line.who, line.about) for line in after.history[1:3]] == [
+        ("Member erased", "by mara (staff)", "olivia, as agreed"),
+        ("Erasure of a member ordered", "by mara (staff)", "olivia, she asked us"),
+    ]
+    assert after.history[-2][1:] == ("Quote asked for", "by olivia", "a", False)
+    assert after.held("a").quote is not None
 
 
 def test_a_trial_runs_until_it_ends() -> None:

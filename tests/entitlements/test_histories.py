@@ -3,6 +3,7 @@
 The model below is written from what the contracts promise of each event; it shares no rule with the service.
 """
 
+from collections import defaultdict
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
@@ -229,7 +230,7 @@ class AYear(RuleBasedStateMachine):
     @invariant()
     def the_events_alone_rebuild_the_account(self) -> None:
         """Facts and events, in whatever order the two kinds come and whatever the catalog, give what is stored."""
-        state: State[Entitlements] = State(ACCOUNT, DECIDER.initial())
+        state: State[Entitlements] = State(ACCOUNT, DECIDER.initial(), defaultdict(lambda: None))
         for message in (*self.story.events, *self.facts):
             state = UNLIKE.evolve(state, message)
         assert state.document == self.story.document

@@ -51,11 +51,11 @@ def test_the_document_does_not_grow_with_people(large: Scenario[NotifiedAccount]
     assert abs(large.document_bytes - small.document_bytes) < 10
 
 
-def test_a_request_reads_the_owners_and_one_row(large: Scenario[NotifiedAccount]) -> None:
-    """A request reads the Owners, and whether this member asked before."""
+def test_a_request_reads_the_owners_and_two_rows(large: Scenario[NotifiedAccount]) -> None:
+    """A request reads the Owners, whether this member asked before, and whether they were erased."""
     large.when(asks("u0000"))
 
-    assert large.loaded == ("owners", f"asked:{ANALYTICS}:u0000")
+    assert large.loaded == ("owners", f"asked:{ANALYTICS}:u0000", "member:u0000")
 
 
 def test_a_fact_reads_the_owners_and_one_row(large: Scenario[NotifiedAccount]) -> None:
@@ -65,18 +65,18 @@ def test_a_fact_reads_the_owners_and_one_row(large: Scenario[NotifiedAccount]) -
     assert large.loaded == ("owners", "member:u0001")
 
 
-def test_a_purchase_reads_no_row_and_a_page_reads_its_own(large: Scenario[NotifiedAccount]) -> None:
-    """A purchase reads nothing; each page of telling reads its requesters and their member rows."""
-    assert large.when(buys()).loaded == ()
+def test_a_purchase_reads_one_row_and_a_page_reads_its_own(large: Scenario[NotifiedAccount]) -> None:
+    """A purchase reads whose it is; each page of telling reads its requesters and their member rows."""
+    assert large.when(buys()).loaded == ("member:olga",)
 
     large.advance()
     assert len(large.emitted) == MANY // PAGE_SIZE
     assert len(large.loaded) == 2 * PAGE_SIZE
 
 
-def test_a_refusal_reads_no_row_and_each_page_three_rows_per_person(large: Scenario[NotifiedAccount]) -> None:
-    """A refusal reads nothing, a page of it its requesters, their member rows and, the second time, their requests."""
-    assert large.when(declines(START + HOUR)).loaded == ()
+def test_a_refusal_reads_one_row_and_each_page_three_rows_per_person(large: Scenario[NotifiedAccount]) -> None:
+    """A refusal reads whose it is, a page of it its requesters, their rows and, the second time, their requests."""
+    assert large.when(declines(START + HOUR)).loaded == ("member:olga",)
     large.advance(HOUR)
     assert len(large.emitted) == MANY // PAGE_SIZE
     assert len(large.loaded) == 2 * PAGE_SIZE
@@ -95,12 +95,12 @@ def test_a_refusal_reads_no_row_and_each_page_three_rows_per_person(large: Scena
         (activates_quote("u0001"), ("owners", "member:u0001")),
         (is_canceled(), ("owners",)),
         (invoice(), ("owners",)),
-        (snoozes(date(2026, 10, 10)), ("owners",)),
-        (wants_digests("weekly"), ("owners",)),
+        (snoozes(date(2026, 10, 10)), ("owners", "member:olga")),
+        (wants_digests("weekly"), ("owners", "member:olga")),
         (trial_is_extended(), ()),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_what_an_event_reads(large: Scenario[NotifiedAccount], message: Payload, loaded: tuple[str, ...]) -> None:
-    """An event reads the Owners, and the one member it is told to."""
+    """An event reads the Owners, and the one member it names."""
     assert large.when(message).loaded == loaded

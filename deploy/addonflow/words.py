@@ -96,7 +96,7 @@ def _requested(data: dict[str, Any]) -> str:
 
 
 def _order(data: dict[str, Any]) -> str:
-    about = next(data[name] for name in ("add_on", "subscription_id", "invoice_number", "user_id") if data.get(name))
+    about = next(filter(None, map(data.get, ("add_on", "subscription_id", "invoice_number", "user_id"))), None)
     return f"{about} by staff {data['staff_id']}: “{data['reason']}”"
 
 

@@ -16,6 +16,12 @@ def test_a_message_is_told_in_words(payload: type[Payload]) -> None:
     assert not said.startswith("{")
 
 
+def test_an_order_that_says_nothing_of_what_it_is_about_is_told_all_the_same() -> None:
+    """Whatever the data is, a watcher goes on: what is missing is said to be nothing."""
+    assert words_of("EndTrial", {"staff_id": "sue", "reason": "r"}) == "None by staff sue: “r”"
+    assert words_of("EraseMember", {}).startswith("{")
+
+
 def test_what_staff_did_names_them_and_their_reason() -> None:
     """What the back office caused tells who did it and why."""
     assert words_of("SubscriptionCanceled", example("SubscriptionCanceled")) == (

@@ -10,10 +10,10 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench mutants schemas manifests screenshots up lock clean
+.PHONY: help demo test lint format bench chaos chaos-long mutants schemas manifests screenshots up lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 demo: $(READY) ## Play the whole story on embedded servers; exit 0 when every outcome is as stated
 	$(BIN)/addonflow demo
@@ -36,6 +36,14 @@ bench: $(READY) ## Measure throughput and latency on real Kafka and Valkey (need
 
 mutants: $(READY) ## Make defects on purpose, one after another; each must be caught by the tests it names
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+chaos: $(READY) ## Try to break every promise for ten minutes on real servers (needs Docker); see tests/chaos
+	ADDONFLOW_CHAOS_HISTORIES=2000 $(BIN)/pytest -q tests/chaos/test_lives.py
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+chaos-long: $(READY) ## The same for two hours, and ten times as many histories
+	ADDONFLOW_CHAOS_HISTORIES=20000 $(BIN)/pytest -q tests/chaos/test_lives.py
+	$(BIN)/python -m tests.chaos --minutes 120 $(ARGS)
 
 schemas: $(READY) ## Generate the JSON Schemas, the AsyncAPI and OpenAPI documents and the page of settings again
 	$(BIN)/python -m contracts.schemas

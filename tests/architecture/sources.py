@@ -93,4 +93,4 @@ def binary_fractions(path: Path) -> list[str]:
 
 def make_targets(path: Path) -> set[str]:
     """Return the targets of a Makefile."""
-    return set(re.findall(r"^([a-z]+):(?!=)", text(path), re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):(?!=)", text(path), re.MULTILINE))

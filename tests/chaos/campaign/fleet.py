@@ -6,7 +6,7 @@ A process that ends by itself, or otherwise than it was told to, is a finding (`
 import asyncio
 import contextlib
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.chaos import launcher
@@ -43,11 +43,16 @@ class Fleet:
 
     def __init__(self, settings: Mapping[str, str], history: History) -> None:
         self._settings = dict(settings)
+        self._at_point: Callable[[Member], None] = lambda _: None
         self._history = history
         self.members: list[Member] = []
         self.ends_unasked: list[str] = []
         self.points_reached: list[tuple[str, str]] = []
         self._keeping: asyncio.Task[None] | None = None
+
+    def when_at_a_point(self, told: Callable[[Member], None]) -> None:
+        """Have it told when an armed process has killed itself."""
+        self._at_point = told
 
     def start(self) -> None:
         """Start two processes of each service, and keep them running."""
@@ -70,6 +75,7 @@ class Fleet:
         code = member.process.process.returncode
         if code == -signal.SIGKILL and member.point and code not in member.may_end_with:
             self.points_reached.append((member.label, member.point))
+            self._at_point(member)
         elif code not in member.may_end_with:
             log = member.process.log[-_LOG_CHARACTERS:]
             self.ends_unasked.append(f"{member.label} ended with {code}: {log}")
@@ -105,10 +111,11 @@ class Fleet:
         self._run(member, launcher.words(member.service, point, nth))
         member.point = point
 
-    def disarm(self, member: Member) -> None:
-        """Put a process without a fault in the place of an armed one, if it is still there."""
-        if member.point and member.process.running:
-            self.kill(member)
+    def disarm(self) -> None:
+        """Put processes without a fault in the place of those that are still armed."""
+        for member in self.members:
+            if member.point and member.process.running:
+                self.kill(member)
 
     def freeze(self, member: Member) -> None:
         """Have a process stand still."""

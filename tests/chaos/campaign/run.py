@@ -127,7 +127,9 @@ class Campaign:
         clients = Clients(deployment.bootstrap, NAMESPACE, history, fleet.doors, issuer)
         load = Load(clients, self.report.seed, self._rate)
         observer = Observer(deployment.bootstrap, NAMESPACE, PARTITIONS, clients.asked)
-        return World(running, fleet, clients, load, observer, history, NAMESPACE, PARTITIONS)
+        world = World(running, fleet, clients, load, observer, history, NAMESPACE, PARTITIONS)
+        fleet.when_at_a_point(world.at_a_point)
+        return world
 
     async def _break(self, world: World) -> None:
         """State the customers, let them begin, strike for the time that is given, and wait for rest."""
@@ -144,6 +146,7 @@ class Campaign:
             await self._round(world, each)
         await world.load.end()
         await sending
+        world.fleet.disarm()
         world.servers.kafka_link.mend()
         world.servers.valkey_link.mend()
         begun = loop.time()

@@ -69,14 +69,14 @@ async def servers() -> AsyncIterator[Servers]:
     async with AsyncExitStack() as stack:
         link_port = free_port()
         kafka, valkey = LinkedKafka(link_port), Valkey()
-        for container in (kafka, valkey):
-            stack.push_async_callback(asyncio.to_thread, container.stop)
-            await asyncio.to_thread(container.start)
         kafka_link = Link(link_port, (_HOST, kafka.behind_link), is_produce)
         valkey_port = int(valkey.url.rpartition(":")[2].partition("/")[0])
         valkey_link = Link(free_port(), (_HOST, valkey_port), is_commit)
         await stack.enter_async_context(kafka_link)
         await stack.enter_async_context(valkey_link)
+        for container in (kafka, valkey):
+            stack.push_async_callback(asyncio.to_thread, container.stop)
+            await asyncio.to_thread(container.start)
         yield Servers(kafka, valkey, kafka_link, valkey_link)
 
 

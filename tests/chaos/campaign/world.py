@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.chaos.campaign.fleet import Fleet
+from tests.chaos.campaign.fleet import Fleet, Member
 from tests.chaos.campaign.history import History
 from tests.chaos.campaign.load import Clients, Load
 from tests.chaos.campaign.observer import Observer
@@ -57,6 +57,11 @@ class World:
     async def everything_in_flight(self) -> int:
         """Return what waits in all services, commands without an answer first."""
         return await self.in_flight() or sum([await self.observer.lag(each) or 0 for each in SERVICES])
+
+    def at_a_point(self, member: Member) -> None:
+        """Count a process that killed itself between two steps: it came there with work in its hands."""
+        self.kills += 1
+        self.hit("process-killed-at-a-point", 1, member=member.label, point=member.point)
 
     def hit(self, fault: str, in_flight: int, **facts: Any) -> None:
         """Write down that a fault struck, with so much in flight: none is a miss."""

@@ -1,6 +1,7 @@
 """What happens to processes: killed at random and between two steps, frozen, stopped, doubled, coming and going."""
 
 import asyncio
+from functools import partial
 from typing import Final
 
 from tests.chaos import launcher
@@ -11,25 +12,27 @@ from tests.chaos.campaign.world import World
 from tests.e2e.services import SERVICES
 
 ZOMBIE_SECONDS: Final = 12.0  # longer than the session: the group gives its shards to the other
-_POINT_SECONDS: Final = 20.0
+_JOIN_SECONDS: Final = 10.0
 _POINTS: Final = tuple(name for name in launcher.POINTS if name != "after_dead_letter")
 
 
 async def killed(world: World, strike: Strike) -> None:
-    """Kill -9 of a process with work in flight; another takes its place at once."""
-    member = _chosen(world, strike)
-    waiting = await world.in_flight(member.service)
-    if member.process.running and not member.frozen:
-        world.fleet.kill(member)
-        world.kills += bool(waiting)
-        world.hit(strike.fault, waiting, member=member.label)
-    await asyncio.sleep(strike.seconds)
+    """Kill -9 of a process with work in flight, and then of one of another service; others take their place."""
+    draw = strike.drawn()
+    for service in draw.sample(SERVICES, 2):
+        member = draw.choice(world.fleet.named(service))
+        waiting = await world.in_flight(service)
+        if member.process.running and not member.frozen:
+            world.fleet.kill(member)
+            world.kills += bool(waiting)
+            world.hit(strike.fault, waiting, member=member.label)
+        await asyncio.sleep(strike.seconds / 2)
 
 
 async def killed_at_a_point(world: World, strike: Strike) -> None:
     """Have a process kill itself between two steps of the handling: it comes there only with work in its hands.
 
-    The one whose place it takes is killed too.
+    The one whose place it takes is killed too. It may come there when others strike already (`Fleet.points_reached`).
     """
     draw = strike.drawn()
     member, point = _chosen(world, strike), draw.choice(_POINTS)
@@ -37,12 +40,7 @@ async def killed_at_a_point(world: World, strike: Strike) -> None:
     world.kills += bool(waiting)
     world.hit("process-killed", waiting, member=member.label)
     world.fleet.arm(member, point, draw.randint(1, 3))
-    before = len(world.fleet.points_reached)
-    await within(_POINT_SECONDS, lambda: not member.point)
-    reached = (member.label, point) in world.fleet.points_reached[before:]
-    world.kills += reached
-    world.hit(strike.fault, int(reached), member=member.label, point=point)
-    world.fleet.disarm(member)
+    await within(strike.seconds, lambda: not member.point)
 
 
 async def frozen(world: World, strike: Strike) -> None:
@@ -77,7 +75,7 @@ async def rebalance_storm(world: World, strike: Strike) -> None:
     service = draw.choice(SERVICES)
     for leaves in ("stopped", "killed"):
         extra = world.fleet.join(service)
-        await asyncio.sleep(max(3.0, strike.seconds))  # it takes two to be there
+        await within(_JOIN_SECONDS, partial(_owns, extra))
         waiting = await world.in_flight(service)
         if extra.process.running:
             (world.fleet.stop if leaves == "stopped" else world.fleet.kill)(extra)
@@ -89,12 +87,17 @@ async def second_owner(world: World, strike: Strike) -> None:
     """Have a process read in a group of its own, from offset 0: two own every shard, two relays publish it."""
     service = strike.drawn().choice(SERVICES)
     extra = world.fleet.join(service, launcher.words(service, "zombie"))
-    await asyncio.sleep(ZOMBIE_SECONDS)
+    owns = await within(_JOIN_SECONDS, partial(_owns, extra))
     waiting = await world.in_flight(service)
-    owned = await asyncio.to_thread(extra.process.metric, "addonflow_shards") if extra.process.running else 0
-    world.hit(strike.fault, waiting if owned else 0, member=extra.label, shards=owned)
+    await asyncio.sleep(strike.seconds)
+    world.hit(strike.fault, waiting if owns else 0, member=extra.label)
     if extra.process.running:
         world.fleet.kill(extra)
+
+
+async def _owns(member: Member) -> bool:
+    """Whether a process owns shards."""
+    return await asyncio.to_thread(member.process.metric, "addonflow_shards") > 0
 
 
 def _chosen(world: World, strike: Strike) -> Member:

@@ -20,7 +20,7 @@ from contracts.payload import Payload
 from contracts.topics import BY_NAME, READERS, TOPICS, Topic
 from deploy.addonflow import connections
 from deploy.addonflow.connections import Unreachable
-from services.runtime.codec import Unreadable, decode
+from services.runtime.codec import Unreadable, decode, sequence_of
 from services.runtime.connecting import kafka_client
 from services.runtime.consumer import GuardedConsumer
 from services.runtime.delivery import Delivery
@@ -35,6 +35,7 @@ Since = Callable[[Place], int]
 _POLL_MS: Final = 200
 _STALL_SECONDS: Final = 30
 _NO_TIME: Final = "1970-01-01T00:00:00Z"
+_LONG_AGO: Final = datetime.fromisoformat(_NO_TIME)
 
 
 class _Reader(GuardedConsumer):
@@ -111,7 +112,10 @@ class ShardHistory:
 
 
 def said_of(record: Any, topic: Topic) -> Said:
-    """Read a record that a service wrote; `payload` is None when this release cannot read it."""
+    """Read a record that a service wrote; `payload` is None when this release cannot read it.
+
+    What somebody else wrote to the topic is read too: what cannot be a sequence is 0, and what is no instant long ago.
+    """
     headers = {name: text.decode(errors="replace") for name, text in record.headers if text is not None}
     kind = next((each for each in topic.payloads if each.ce_type == headers.get("ce_type")), None)
     payload: Payload | None = None
@@ -122,14 +126,23 @@ def said_of(record: Any, topic: Topic) -> Said:
             payload = None
     return Said(
         topic,
-        int(headers.get("ce_sequence", "0")),
+        sequence_of(headers.get("ce_sequence")),
         headers.get("ce_id", ""),
         headers.get("ce_causationid", ""),
-        datetime.fromisoformat(headers.get("ce_time", _NO_TIME)),
+        _instant_of(headers.get("ce_time", _NO_TIME)),
         int(record.timestamp),
         payload,
         record.value,
     )
+
+
+def _instant_of(text: str) -> datetime:
+    """Return an aware instant."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return _LONG_AGO
+    return instant if instant.tzinfo is not None else _LONG_AGO
 
 
 def _account_of(record: Any, topic: Topic, value_bytes_max: int) -> str | None:

@@ -12,6 +12,7 @@ from aiokafka import ConsumerRecord
 
 from contracts.envelope import STRUCTURED_CONTENT_TYPE
 from deploy.addonflow.words import short_type, words_of
+from services.runtime.codec import sequence_of
 
 REFUSALS: Final = ("CommandRejected", "CreditRejected")
 _WORDS_MAX = 160
@@ -59,7 +60,6 @@ def see(record: "ConsumerRecord[Any, Any]", namespace: str = "") -> Seen:
     if data is not None and attributes.get("content-type", "").startswith(STRUCTURED_CONTENT_TYPE):
         attributes |= {f"ce_{name}": str(text) for name, text in data.items() if name != "data"}
         data = data.get("data") if isinstance(data.get("data"), dict) else None
-    sequence = attributes.get("ce_sequence", "")
     account = (
         (data or {}).get("account_id") or attributes.get("ce_subject") or (record.key or b"").decode("utf-8", "replace")
     )
@@ -71,7 +71,7 @@ def see(record: "ConsumerRecord[Any, Any]", namespace: str = "") -> Seen:
         type=short_type(attributes.get("ce_type", "")) or "?",
         id=attributes.get("ce_id", ""),
         account_id=str(account),
-        sequence=int(sequence) if sequence.isascii() and sequence.isdecimal() else None,
+        sequence=sequence_of(attributes.get("ce_sequence")) or None,
         attributes=attributes,
         data=data,
         value=record.value,

@@ -130,6 +130,11 @@ def _is_sequence(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= _SEQUENCE_DIGITS_MAX and int(text) > 0
 
 
+def sequence_of(text: str | None) -> int:
+    """Return a `ce_sequence` as a number; 0 for what no reader takes for one."""
+    return int(text) if text is not None and _is_sequence(text) else 0
+
+
 def _is_account_id(text: str) -> bool:
     try:
         _ACCOUNT_ID.validate_python(text)

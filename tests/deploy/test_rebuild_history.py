@@ -70,3 +70,15 @@ def test_a_record_of_a_newer_release_is_read_without_its_payload() -> None:
     record = SimpleNamespace(value=b"{}", headers=[("ce_type", b"new"), ("ce_sequence", b"7")], timestamp=5)
     said = said_of(record, ACCOUNTS)
     assert (said.payload, said.sequence, said.written_ms) == (None, 7, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("ce_sequence", b"9" * 5_000), ("ce_sequence", b"one"), ("ce_time", b"yesterday"), ("ce_time", b"2026-09-30")],
+)
+def test_what_somebody_else_wrote_to_a_services_topic_is_read_too(name: str, text: bytes) -> None:
+    """A sequence that is no number and a time that is none stop no rebuild and no audit."""
+    headers = [("ce_type", b"addons.TrialEnded.v1"), (name, text)]
+    said = said_of(SimpleNamespace(value=None, headers=headers, timestamp=5), ACCOUNTS)
+    assert (said.payload, said.sequence) == (None, 0)
+    assert said.at.tzinfo is not None

@@ -88,6 +88,7 @@ def test_structured_mode_is_read_too() -> None:
         (b"[" * 100_000, BINARY, "not a JSON object: b'[[["),
         (b"{}", (("ce_type", b"\xff"), ("ce_id", None)), "{}"),
         (b"{}", (), "{}"),
+        (b"{}", (("ce_sequence", b"9" * 5_000),), "{}"),
         (b'{"data": 5}', (("content-type", b"application/cloudevents+json"),), "not a JSON object"),
         (
             b"x",

@@ -37,7 +37,7 @@ class History:
         self.begun = time.monotonic()
         self.open: set[int] = set()
         self._numbers = count(1)
-        self._file = path.open("w", encoding="utf-8")
+        self._file = path.open("w", buffering=1, encoding="utf-8")
 
     @property
     def seconds(self) -> float:

@@ -36,7 +36,7 @@ BEGINS: Final = datetime(2027, 1, 19, 9, tzinfo=UTC)
 REST_SECONDS_MAX: Final = 120
 READY_SECONDS_MAX: Final = 90
 PROGRESS_SECONDS_MAX: Final = 20
-_CUSTOMERS_A_MINUTE: Final = 120
+_CUSTOMERS_A_MINUTE: Final = 140
 
 
 @dataclass(slots=True)

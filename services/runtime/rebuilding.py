@@ -21,41 +21,35 @@ Cost: one decision per input, some more where an order must be found; memory: on
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic
 
 from contracts.payload import Payload
 from contracts.topics import topic_of
 from services.runtime import codec
 from services.runtime.clock import from_milliseconds, to_rfc3339
-from services.runtime.decision import SCOPE_END, Answer, D, Decider, Row, State
+from services.runtime.decision import SCOPE_END, Answer, D, Decider, State
 from services.runtime.delivery import Delivery
 from services.runtime.inputs import LATER_MAX, Input, Inputs, Place, place_of, written_ms
 from services.runtime.rebuilt import NOWHERE, Mark, Rebuilt, to_remember
-from services.runtime.redeciding import HALF, OTHERWISE, WHOLE, Redeciding, Says, as_told, came_over_http, fit
+from services.runtime.redeciding import (
+    HALF,
+    OTHERWISE,
+    WHOLE,
+    EveryRow,
+    Redeciding,
+    Run,
+    Says,
+    as_told,
+    came_over_http,
+    fit,
+    refused_at_once,
+)
 from services.runtime.sequences import Sequences
 from services.runtime.telling import Difference, Said, Told, told_in_order
 
 _SAME_ID_MAX = 8  # inputs of one sender under one id, of which one was decided
 _RUN = 64  # written rows are kept apart until a run is over, and copied with each step
 _END_OF_TIME_MS = 2**62
-
-
-class _Rows(dict[str, Row | None]):
-    """Every row of the account: one that nobody wrote is there, as None, so no decision asks for more."""
-
-    def __missing__(self, name: str) -> None:
-        return None
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-
-class _Run(NamedTuple, Generic[D]):
-    """The state behind some inputs; which were passed, applied or quiet; which partitions wait for their next one."""
-
-    state: State[D]
-    passed: tuple[tuple[Input, bool, bool], ...] = ()
-    waiting: frozenset[Place] = frozenset()
 
 
 class Rebuilding(Generic[D]):
@@ -81,7 +75,7 @@ class Rebuilding(Generic[D]):
         self._until = until
         self._now: datetime | None = None
         self._account: Rebuilt[D] = start or Rebuilt(account_id, decider.initial(), {})
-        self._state: State[D] = State(account_id, self._account.document, _Rows(self._account.rows))
+        self._state: State[D] = State(account_id, self._account.document, EveryRow(self._account.rows))
         self._inputs = Inputs(())
         self._to_come: Counter[str] = Counter()
         self._last: dict[str, int] = {}
@@ -100,7 +94,9 @@ class Rebuilding(Generic[D]):
                 self._last[one.topic.name] = number
                 if one.sequence:
                     emitted[one.topic.name] = max(one.sequence, emitted.get(one.topic.name, 0))
-        for number, each in enumerate(told):
+        left = list(enumerate(told))
+        while left:
+            number, each = left.pop(self._next(left))
             self._to_come[each.cause_id] -= 1
             self._retell(each, number)
         self._finish()
@@ -114,6 +110,13 @@ class Rebuilding(Generic[D]):
             if found:
                 last, _ = found[-1]
                 self._account.marks[key] = mark._replace(place=place_of(last), offset=last.origin.offset)
+
+    def _next(self, left: Sequence[tuple[int, Told]]) -> int:
+        """Return which of the decisions that are left comes next: before others of its instant one refused by now."""
+        for place, told in refused_at_once(left):
+            if any(self._fits(told, *each) for each in self._inputs.find(told.cause_id)[:_SAME_ID_MAX]):
+                return place
+        return 0
 
     def _retell(self, told: Told, number: int) -> None:
         """Pass what came before the cause of a decision, then apply the decision."""
@@ -167,19 +170,19 @@ class Rebuilding(Generic[D]):
         place, time_ms = place_of(delivery), written_ms(delivery)
         chain = self._inputs.before(place, position, time_ms, self._to_come)
         likely = sum(each.written_ms <= time_ms for each in chain)
-        run = self._run(_Run(self._state), chain, place, likely, told.at)
+        run = self._run(Run(self._state), chain, place, likely, told.at)
         return fit(self._again.says(run.state, delivery, told.at, self._emitted_before(told)), told) == WHOLE
 
-    def _pass_all(self, chain: Sequence[Input], own: Place | None, high: datetime) -> _Run[D]:
+    def _pass_all(self, chain: Sequence[Input], own: Place | None, high: datetime) -> Run[D]:
         """Pass inputs for good; return where that leads."""
         waiting: frozenset[Place] = frozenset()
         for first in range(0, len(chain), _RUN):
-            run = self._run(_Run(self._state, (), waiting), chain[first : first + _RUN], own, _RUN, high)
+            run = self._run(Run(self._state, (), waiting), chain[first : first + _RUN], own, _RUN, high)
             self._take(run)
             waiting = run.waiting
-        return _Run(self._state, (), waiting)
+        return Run(self._state, (), waiting)
 
-    def _run(self, start: _Run[D], chain: Sequence[Input], own: Place | None, cut: int, high: datetime) -> _Run[D]:
+    def _run(self, start: Run[D], chain: Sequence[Input], own: Place | None, cut: int, high: datetime) -> Run[D]:
         """Pass the first `cut` of a chain, and all of partition `own`. Another one waits before what would be said."""
         state, passed, waiting = start.state, [], set(start.waiting)
         low, said = self._now or high, self._told.said
@@ -196,9 +199,9 @@ class Rebuilding(Generic[D]):
                 waiting.add(each.place)
             else:
                 passed.append((each, applied, quiet))
-        return _Run(self._again.woken(state, high, self._to_come, said), tuple(passed), frozenset(waiting))
+        return Run(self._again.woken(state, high, self._to_come, said), tuple(passed), frozenset(waiting))
 
-    def _take(self, run: _Run[D]) -> None:
+    def _take(self, run: Run[D]) -> None:
         self._set(run.state)
         for each, applied, quiet in run.passed:
             self._pass(each, applied=applied)
@@ -286,7 +289,7 @@ class Rebuilding(Generic[D]):
     def _set(self, state: State[D]) -> None:
         account, rows = self._account, self._state.rows
         account.known = account.known or state.document is not self._state.document or bool(state.written)
-        rows.update(state.written)  # type: ignore[attr-defined]  # it is this fold's own `_Rows`
+        rows.update(state.written)  # type: ignore[attr-defined]  # it is this fold's own `EveryRow`
         self._state = State(state.account_id, state.document, rows)
 
     def _leave(self, place: Place, offset: int) -> None:

@@ -4,7 +4,7 @@ Deciding is pure, so on the state and at the time of then it comes to what was d
 the same. Nothing here raises for what a decider raises: such a message was set aside then, and is passed over now.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Generic, NamedTuple
 
@@ -22,13 +22,16 @@ from services.runtime.decision import (
     Ignored,
     NeedsRows,
     Rejected,
+    Row,
     State,
 )
 from services.runtime.delivery import Delivery
+from services.runtime.inputs import Input, Place
 from services.runtime.sequences import Sequences
 from services.runtime.telling import Told
 
 _TIMERS_MAX = 10_000
+_AT_ONCE_MAX = 64  # decisions of one instant among which an order is looked for
 OTHERWISE, HALF, WHOLE = range(3)
 """How what a decision says today fits what the log has of it: not at all, the log has a part, or exactly."""
 
@@ -76,6 +79,40 @@ def as_told(told: Told) -> Says:
     events = {event_id: payload for event_id, payload in by_id.items() if event_id not in answer}
     refused = any(hasattr(payload, "reason") for payload in answer.values())
     return Says(not refused, events, answer)
+
+
+def refused_at_once(left: Sequence[tuple[int, Told]]) -> Iterator[tuple[int, Told]]:
+    """Yield refusals, with their places, that the log has in no order with the decision that stands first.
+
+    What is decided in one batch has one instant. Of a refusal, which speaks on the topic of answers alone, and of what
+    speaks on another, the log does not tell which came first. A refusal changes nothing: it may come early.
+    """
+    heard: set[str] = set()
+    for place, (_, told) in enumerate(left[:_AT_ONCE_MAX]):
+        if told.at != left[0][1].at:
+            return
+        topics = {one.topic.name for one in told.said}
+        if place and not topics & heard and not as_told(told).accepted:
+            yield place, told
+        heard |= topics
+
+
+class Run(NamedTuple, Generic[D]):
+    """The state behind some inputs; which were passed, applied or quiet; which partitions wait for their next one."""
+
+    state: State[D]
+    passed: tuple[tuple[Input, bool, bool], ...] = ()
+    waiting: frozenset[Place] = frozenset()
+
+
+class EveryRow(dict[str, Row | None]):
+    """Every row of an account: one that nobody wrote is there, as None, so no decision asks for more."""
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+    def __contains__(self, name: object) -> bool:
+        return True
 
 
 class _Places:

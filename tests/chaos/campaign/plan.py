@@ -23,17 +23,18 @@ class Family(Enum):
     INPUT = "input"
 
 
+_P, _K, _V, _I = Family
 SHAPES: Final[Sequence[tuple[Family, ...]]] = (
-    (Family.PROCESS,),
-    (Family.PROCESS, Family.INPUT),
-    (Family.PROCESS, Family.PROCESS, Family.INPUT),
-    (Family.PROCESS, Family.KAFKA),
-    (Family.PROCESS, Family.VALKEY),
-    (Family.PROCESS, Family.PROCESS, Family.VALKEY, Family.INPUT),
-    (Family.KAFKA, Family.VALKEY, Family.INPUT),
-    (Family.PROCESS, Family.INPUT, Family.INPUT),
+    (_P, _I, _I),
+    (_P, _I, _I),
+    (_P, _I, _I, _I),
+    (_P, _P, _I),
+    (_P, _K, _I, _I),
+    (_P, _V, _I, _I),
+    (_P, _P, _V, _I),
+    (_K, _V, _I, _I),
 )
-"""The families of a round. Most hold one fault of a process alone: then the others must go on."""
+"""The families of a round: in some nothing but one process is struck, and the others must go on."""
 
 
 @dataclass(frozen=True, slots=True)

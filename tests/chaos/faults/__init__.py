@@ -38,8 +38,8 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "valkey-slow": Fault(Family.VALKEY, valkey.slow),
     "valkey-out-of-memory": Fault(Family.VALKEY, valkey.out_of_memory),
     "valkey-functions-flushed": Fault(Family.VALKEY, valkey.functions_flushed),
-    "poison": Fault(Family.INPUT, inputs.poison, 2),
-    "repeated": Fault(Family.INPUT, inputs.repeated, 2),
+    "poison": Fault(Family.INPUT, inputs.poison, 3),
+    "repeated": Fault(Family.INPUT, inputs.repeated, 3),
     "clock-stepped": Fault(Family.INPUT, inputs.clock_stepped),
 }
 

@@ -14,7 +14,7 @@ from tests.e2e.records import Record
 
 _KINDS_AT_ONCE: Final = 4
 _AGAIN_AT_ONCE: Final = 15
-_STEP_DAYS_MAX: Final = 9
+_STEP_DAYS_MAX: Final = 4
 _numbers = count(1)
 _POISON: Final = tuple((topic, name, sent) for topic, kinds in UNREADABLE.items() for name, (sent, _) in kinds.items())
 

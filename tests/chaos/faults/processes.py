@@ -12,7 +12,7 @@ from tests.chaos.campaign.world import World
 from tests.e2e.services import SERVICES
 
 ZOMBIE_SECONDS: Final = 12.0  # longer than the session: the group gives its shards to the other
-_JOIN_SECONDS: Final = 10.0
+_JOIN_SECONDS: Final = 20.0
 _POINTS: Final = tuple(name for name in launcher.POINTS if name != "after_dead_letter")
 
 

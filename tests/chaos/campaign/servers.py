@@ -15,6 +15,7 @@ from tests.chaos.campaign.link import Link, is_commit, is_produce
 from tests.containers import Kafka, Valkey, free_port, until
 
 _HOST = "127.0.0.1"
+_PATIENCE_SECONDS = 20
 _BEHIND_THE_LINK = 9095  # in the container
 
 
@@ -60,7 +61,9 @@ class Servers:
 
     def redis(self) -> "Redis":
         """Return a client of Valkey that does not come over the link."""
-        return Redis.from_url(self.valkey.url, socket_timeout=2, socket_connect_timeout=2)
+        return Redis.from_url(
+            self.valkey.url, socket_timeout=_PATIENCE_SECONDS, socket_connect_timeout=_PATIENCE_SECONDS
+        )
 
 
 @asynccontextmanager

@@ -14,18 +14,20 @@ from typing import Any, ClassVar, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as LostReply
 
 from contracts.payload import Payload
-from services.runtime import functions
-from services.runtime.clock import to_milliseconds
+from services.runtime.clock import ManualClock, to_milliseconds
 from services.runtime.delivery import Delivery
 from services.runtime.errors import TROUBLE
+from services.runtime.health import Health
+from services.runtime.patience import Patience
+from services.runtime.relay import Relay
+from services.runtime.settings import Settings
 from services.runtime.store import FIRST, Commit, Store
 from tests.runtime.counting import causes_of, committing, emitted, ids_emitted
-from tests.runtime.relays import relay_of
 from tests.runtime.test_relay import Kafka
 from tests.runtime.toys import NOW, command, event
 
@@ -34,6 +36,7 @@ HISTORIES = int(os.environ.get("ADDONFLOW_CHAOS_HISTORIES", "25"))
 """How many lives are lived: a few in every run of the tests, thousands in `make chaos`."""
 _STEPS = 25
 _CONFLICTS_MAX = 100
+_SETTINGS = Settings(partitions=1, relay_records_max=3)
 _EFFECTIVE = ("count", "row", "ask", "wake")
 _numbers = itertools.count()
 _messages = st.lists(
@@ -59,19 +62,17 @@ class Forgetful(Store):
 class ShardLife(RuleBasedStateMachine):
     """One shard, one account, two processes."""
 
-    redis_url: ClassVar[str] = ""
+    runner: ClassVar[asyncio.Runner]
+    redis: ClassVar[Redis]
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
-        self.redis = Redis.from_url(self.redis_url)
         self.namespace = f"life-{os.getpid()}-{next(_numbers)}."
         self.kafka = Kafka()
         self.seen: set[tuple[str, int]] = set()
         self.alarms = 0
-        self.run(functions.ensure_loaded(self.redis))
         self.stores = [self.new_store(), self.new_store()]
-        self.relays = [relay_of(store, self.kafka, relay_records_max=3) for store in self.stores]
+        self.relays = [self.new_relay(store) for store in self.stores]
 
     def run(self, action: Awaitable[T]) -> T:
         """Wait for something."""
@@ -84,6 +85,10 @@ class ShardLife(RuleBasedStateMachine):
     def new_store(self) -> Forgetful:
         """Return a store that knows nothing yet."""
         return Forgetful(self.redis, self.namespace, "toy", 1, 3_600_000)
+
+    def new_relay(self, store: Store) -> Relay:
+        """Return a relay that knows nothing yet."""
+        return Relay(store, self.kafka, self.kafka, Patience(Health(30), 100), ManualClock(NOW), _SETTINGS)  # type: ignore[arg-type]
 
     @initialize(
         wishes=st.lists(
@@ -174,7 +179,7 @@ class ShardLife(RuleBasedStateMachine):
     def kill(self, process: int) -> None:
         """Begin a process anew: it knows nothing but what is stored."""
         self.stores[process] = self.new_store()
-        self.relays[process] = relay_of(self.stores[process], self.kafka, relay_records_max=3)
+        self.relays[process] = self.new_relay(self.stores[process])
 
     @rule()
     def flush_functions(self) -> None:
@@ -183,16 +188,12 @@ class ShardLife(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Drain as a fresh process does, and check."""
-        try:
-            self.run(self.verify())
-        finally:
-            self.run(self.redis.aclose())
-            self.runner.close()
+        self.run(self.verify())
 
     async def verify(self) -> None:
         """Hold state, outbox and log against the distinct messages that were delivered."""
         fresh = self.new_store()
-        relay = relay_of(fresh, self.kafka)
+        relay = self.new_relay(fresh)
         while await relay.publish_some(0):
             pass
         said, ids = await emitted(fresh), await ids_emitted(fresh)
@@ -212,9 +213,19 @@ class ShardLife(RuleBasedStateMachine):
         assert await fresh.outbox(0, FIRST, 1) or not ids
 
 
-ShardLife.TestCase.settings = settings(
-    max_examples=HISTORIES,
-    stateful_step_count=_STEPS,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+def live(redis_url: str, lives: int) -> None:
+    """Live so many lives on a Redis; AssertionError, with the shortest life that fails, when a promise is broken."""
+    with asyncio.Runner() as runner:
+        ShardLife.runner, ShardLife.redis = runner, Redis.from_url(redis_url)
+        try:
+            run_state_machine_as_test(
+                ShardLife,
+                settings=settings(
+                    max_examples=lives,
+                    stateful_step_count=_STEPS,
+                    deadline=None,
+                    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+                ),
+            )
+        finally:
+            runner.run(ShardLife.redis.aclose())

@@ -39,6 +39,7 @@ class Observer:
         self._tail: asyncio.Task[None] | None = None
         self._admin: AIOKafkaAdminClient | None = None
         self._ends: AIOKafkaConsumer | None = None
+        self._asking = asyncio.Lock()
         self.answered = 0
         self.events: deque[Record] = deque(maxlen=_KEPT)
         self.progress = dict.fromkeys(READERS, 0)
@@ -103,10 +104,13 @@ class Observer:
     async def lag(self, service: str) -> int | None:
         """Return how many records a service has not acknowledged; None where Kafka does not say."""
         try:
-            async with asyncio.timeout(_ASK_SECONDS):
-                return await self._lag(service)
+            async with asyncio.timeout(_ASK_SECONDS), self._asking:
+                try:
+                    return await self._lag(service)
+                except BaseException:
+                    await self._let_go()
+                    raise
         except _TROUBLE:
-            await self._let_go()
             return None
 
     async def _lag(self, service: str) -> int:

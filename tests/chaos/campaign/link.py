@@ -9,7 +9,7 @@ Bytes are passed on in order and untouched; a connection that lost any is closed
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from types import TracebackType
 from typing import Self
@@ -106,7 +106,7 @@ class Link:
                 await asyncio.gather(requests, replies, return_exceptions=True)
 
     @contextlib.contextmanager
-    def _open(self, writer: asyncio.StreamWriter):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a context manager
+    def _open(self, writer: asyncio.StreamWriter) -> Iterator[None]:
         self._writers.add(writer)
         try:
             yield

@@ -42,6 +42,7 @@ class Clients:
         self._issuer = issuer
         self._producer: AIOKafkaProducer | None = None
         self._lock = asyncio.Lock()
+        self._turns = itertools.count()
         self._http = httpx.AsyncClient(timeout=_ASK_SECONDS)
         self.sent: deque[Record] = deque(maxlen=2_000)
         self.asked: dict[tuple[str, str], int] = {}
@@ -129,7 +130,7 @@ class Clients:
         doors = self._doors()
         if not doors:
             return "indeterminate", {"why": "no door"}
-        port = doors[self._history.seconds.__trunc__() % len(doors)]
+        port = doors[next(self._turns) % len(doors)]
         headers = bearer(self._issuer.token(step.user, account)) | {"Idempotency-Key": step.record.id}
         try:
             reply = await self._http.post(

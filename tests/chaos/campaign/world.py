@@ -32,6 +32,7 @@ class World:
     hits: Counter[str] = field(default_factory=Counter)
     misses: Counter[str] = field(default_factory=Counter)
     kills: int = 0
+    _sending: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def in_flight(self, service: str = "") -> int:
         """Return what waits: commands without an answer, or for one service records that it did not acknowledge.
@@ -46,7 +47,8 @@ class World:
                 sending = asyncio.create_task(self.load.send(_BURST))
             await asyncio.sleep(_LOOK_SECONDS)
         if sending is not None:
-            _keep(sending)
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
         return found
 
     async def _waiting(self, service: str) -> int:
@@ -67,11 +69,3 @@ class World:
         """Write down that a fault struck, with so much in flight: none is a miss."""
         (self.hits if in_flight else self.misses)[fault] += 1
         self.history.note("hit" if in_flight else "miss", fault=fault, in_flight=in_flight, **facts)
-
-
-_kept: set[asyncio.Task[None]] = set()
-
-
-def _keep(task: "asyncio.Task[None]") -> None:
-    _kept.add(task)
-    task.add_done_callback(_kept.discard)

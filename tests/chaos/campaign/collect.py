@@ -25,7 +25,6 @@ from tests.tokens import Issuer, bearer
 _PAGE = 1_000
 _AT_ONCE = 8
 _ASK_SECONDS = 10
-_FRAMES = 4
 _TRIES_MAX = 15  # seconds; named processes leave their group with their session
 
 
@@ -78,7 +77,11 @@ def _verdict(deployment: Deployment, words: tuple[str, ...]) -> tuple[int, str]:
         if "stop them first" not in result.output:
             break
         time.sleep(1)
-    return result.exit_code, result.output + "".join(traceback.format_exception(result.exception)[-_FRAMES:])
+    return result.exit_code, result.output + _trace(result.exception)
+
+
+def _trace(error: BaseException | None) -> str:
+    return "" if error is None or isinstance(error, SystemExit) else "".join(traceback.format_exception(error))
 
 
 def _shard(redis: "Redis", namespace: str, service: str, shard: int, keys: list[str], now_ms: int) -> StoredShard:

@@ -29,6 +29,36 @@ _ASK_SECONDS: Final = 4
 _ASKED_MAX: Final = 5
 
 
+class Waiting:
+    """The commands that were accepted into a log, or are being asked over HTTP, and have no answer yet."""
+
+    def __init__(self) -> None:
+        self._sent: set[tuple[str, str]] = set()
+        self._answered: set[tuple[str, str]] = set()
+
+    def __len__(self) -> int:
+        return len(self._sent)
+
+    @property
+    def answered(self) -> int:
+        """How many commands were answered."""
+        return len(self._answered)
+
+    def sent(self, account: str, command_id: str) -> None:
+        """Have a command wait, unless its answer was quicker."""
+        if (account, command_id) not in self._answered:
+            self._sent.add((account, command_id))
+
+    def heard(self, account: str, command_id: str) -> None:
+        """Have a command wait no more."""
+        self._answered.add((account, command_id))
+        self._sent.discard((account, command_id))
+
+    def gave_up(self, account: str, command_id: str) -> None:
+        """Have a command wait no more that perhaps nobody took."""
+        self._sent.discard((account, command_id))
+
+
 class Clients:
     """The parties outside: the account system, dashboards, the back office. `sent` keeps what is in the logs."""
 
@@ -45,12 +75,10 @@ class Clients:
         self._turns = itertools.count()
         self._http = httpx.AsyncClient(timeout=_ASK_SECONDS)
         self.sent: deque[Record] = deque(maxlen=2_000)
-        self.asked: dict[tuple[str, str], int] = {}
+        self.waiting = Waiting()
 
     async def send(self, kind: str, records: Sequence[Record]) -> None:
         """Write records in order and wait for the broker; what it did not acknowledge may be there all the same."""
-        if kind == "command":
-            self.asked |= {(each.attributes["ce_subject"], each.id): 0 for each in records}
         numbers = [self._invoke(kind, each) for each in records]
         try:
             async with asyncio.timeout(_SEND_SECONDS):
@@ -63,6 +91,8 @@ class Clients:
             self._complete(number, outcome)
             if kind in ("fact", "command") and not isinstance(outcome, BaseException):
                 self.sent.append(each)
+                if kind == "command":
+                    self.waiting.sent(each.attributes["ce_subject"], each.id)
         if any(isinstance(each, BaseException) for each in outcomes):
             await self._discard()
 
@@ -116,7 +146,7 @@ class Clients:
         sent = step.record
         account = sent.attributes["ce_subject"]
         number = self._history.invoke("http", topic=sent.topic, account=account, id=sent.id)
-        self.asked[account, sent.id] = 0
+        self.waiting.sent(account, sent.id)
         status: Status = "indeterminate"
         heard: dict[str, Any] = {}
         for _ in range(_ASKED_MAX):
@@ -125,6 +155,8 @@ class Clients:
                 break
             await asyncio.sleep(_TICK_SECONDS)
         self._history.complete(number, status, **heard)
+        if status != "ok":
+            self.waiting.gave_up(account, sent.id)
 
     async def _ask_once(self, step: Step, account: str) -> tuple[Status, dict[str, Any]]:
         doors = self._doors()

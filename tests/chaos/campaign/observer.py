@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from contracts.topics import BILLING, BILLING_RESULTS, EVENTS, NOTIFICATIONS, READERS, RESULTS, group_name
 from services.runtime.keys import ShardKeys
+from tests.chaos.campaign.load import Waiting
 from tests.e2e.records import Record
 
 _TROUBLE = (KafkaError, TimeoutError, OSError, RedisError)
@@ -27,27 +28,21 @@ _KEPT = 1_000
 class Observer:
     """What is known from outside of the work under way.
 
-    `answered`: how many commands were answered; `events`: some that were published, to be sent again; `progress`: how
+    `events`: some that were published, to be sent again; `progress`: how
     many records each service has published.
     """
 
-    def __init__(self, bootstrap: str, namespace: str, partitions: int, asked: dict[tuple[str, str], int]) -> None:
+    def __init__(self, bootstrap: str, namespace: str, partitions: int, waiting: Waiting) -> None:
         self._bootstrap = bootstrap
         self._namespace = namespace
         self._partitions = partitions
-        self._asked = asked
+        self._waiting = waiting
         self._tail: asyncio.Task[None] | None = None
         self._admin: AIOKafkaAdminClient | None = None
         self._ends: AIOKafkaConsumer | None = None
         self._asking = asyncio.Lock()
-        self.answered = 0
         self.events: deque[Record] = deque(maxlen=_KEPT)
         self.progress = dict.fromkeys(READERS, 0)
-
-    @property
-    def unanswered(self) -> int:
-        """How many commands wait for their answer."""
-        return len(self._asked) - self.answered
 
     def start(self) -> None:
         """Begin to follow."""
@@ -96,10 +91,7 @@ class Observer:
         elif topic in (RESULTS.name, BILLING_RESULTS.name):
             for each in records:
                 said = from_json(each.value)
-                key = (said["account_id"], said["command_id"])
-                if self._asked.get(key) == 0:
-                    self._asked[key] = 1
-                    self.answered += 1
+                self._waiting.heard(said["account_id"], said["command_id"])
 
     async def lag(self, service: str) -> int | None:
         """Return how many records a service has not acknowledged; None where Kafka does not say."""

@@ -128,7 +128,7 @@ class Campaign:
         fleet = Fleet(settings, history)
         clients = Clients(deployment.bootstrap, NAMESPACE, history, fleet.doors, issuer)
         load = Load(clients, self.report.seed, self._rate)
-        observer = Observer(deployment.bootstrap, NAMESPACE, PARTITIONS, clients.asked)
+        observer = Observer(deployment.bootstrap, NAMESPACE, PARTITIONS, clients.waiting)
         world = World(running, fleet, clients, load, observer, history, NAMESPACE, PARTITIONS)
         fleet.when_at_a_point(world.at_a_point)
         return world
@@ -160,7 +160,7 @@ class Campaign:
         world.history.note("round", number=this.number, strikes=[each.fault for each in this.strikes])
         self.report.rounds = this.number
         self.report.struck += [each.fault for each in this.strikes]
-        answered, loop = world.observer.answered, asyncio.get_running_loop()
+        answered, loop = world.clients.waiting.answered, asyncio.get_running_loop()
         begun = loop.time()
         await asyncio.gather(*(self._strike(world, each) for each in this.strikes))
         await asyncio.sleep(max(0.0, begun + this.seconds - loop.time()))
@@ -178,7 +178,7 @@ class Campaign:
             world.hit(strike.fault, 0, why=repr(error))
 
     async def _progress(self, world: World, this: Round, before: int) -> None:
-        if not await within(PROGRESS_SECONDS_MAX, lambda: world.observer.answered > before):
+        if not await within(PROGRESS_SECONDS_MAX, lambda: world.clients.waiting.answered > before):
             struck = [each.fault for each in this.strikes]
             self._standstills.append(f"round {this.number} {struck}: nothing was answered for {PROGRESS_SECONDS_MAX} s")
 

@@ -53,7 +53,7 @@ class World:
 
     async def _waiting(self, service: str) -> int:
         if service in ("", "entitlements"):
-            return self.observer.unanswered
+            return len(self.clients.waiting)
         return await self.observer.lag(service) or 0
 
     async def everything_in_flight(self) -> int:

@@ -87,12 +87,17 @@ class Inputs:
         return found
 
     def find(self, cause_key: str) -> list[tuple[Delivery, int]]:
-        """Return the inputs of this key that were not passed, each with its position in its partition."""
-        return [
-            (self._queues[place][position], position)
-            for place, position in self._where.get(cause_key, ())
-            if position >= self._heads[place]
-        ]
+        """Return the inputs of this key that were not passed, each with its position in its partition.
+
+        Of copies in one partition it is the first: that one was decided, and the others were its repetitions.
+        """
+        found: list[tuple[Delivery, int]] = []
+        for place, position in self._where.get(cause_key, ()):
+            delivery = self._queues[place][position]
+            copied = (place_of(each) == place and each.message == delivery.message for each, _ in found)
+            if position >= self._heads[place] and not any(copied):
+                found.append((delivery, position))
+        return found
 
     def passed(self, place: Place) -> None:
         """Take in that the next input of a partition was passed."""

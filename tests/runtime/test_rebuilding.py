@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from contracts import topics
 from contracts.accounts import MemberUpdated
 from contracts.events import TrialEnded
-from contracts.results import Reason
 from services.runtime import codec
 from services.runtime.clock import to_milliseconds
 from services.runtime.decision import (
@@ -22,7 +21,6 @@ from services.runtime.decision import (
     Document,
     Ignored,
     Message,
-    Rejected,
     Row,
     State,
 )
@@ -272,22 +270,3 @@ def test_an_accepted_command_without_events_still_needs_its_answer() -> None:
     account = life.rebuilt()
     life.assert_rebuilt(account)
     assert account.unhandled == {(topics.COMMANDS.name, 0): 1}
-
-
-class _LateComer(CounterDecider):
-    """A counter that refuses a command `late` while nothing was counted."""
-
-    def decide(self, state: State[Any], message: Message, cause: Cause, now: datetime) -> Decision:
-        """Refuse what comes too early."""
-        if getattr(message, "add_on", "") == "late" and not state.document.count:
-            return Rejected(Reason.ADD_ON_UNKNOWN, "Not yet.")
-        return super().decide(state, message, cause, now)
-
-
-def test_a_refusal_beside_what_would_have_let_it_pass_is_told_as_it_was() -> None:
-    """What one batch decided has one instant: a refusal before an event of it is no other decision today."""
-    life = Life(_LateComer())
-    refused, counted, accepted = command("acme", "c1", "late"), event("acme", 1, "count"), command("acme", "c2", "late")
-    life.handle(*(life.sent(each) for each in (refused, counted, accepted)))
-    life.said.sort(key=lambda each: each.topic.name)  # a log is read topic by topic
-    life.assert_rebuilt(life.rebuilt())

@@ -17,6 +17,7 @@ from services.runtime.codec import unpack
 from services.runtime.keys import ShardKeys, clock_key, deployment_key
 from tests.chaos.campaign.history import operations
 from tests.chaos.campaign.world import World
+from tests.chaos.checker.ends import decided_otherwise
 from tests.chaos.checker.evidence import Access, Evidence, StoredShard
 from tests.e2e.observe import Deployment
 from tests.e2e.records import Record, once_each
@@ -144,4 +145,5 @@ def summary(evidence: Evidence) -> dict[str, int]:
         "invoices": len(evidence.invoices),
         "dead letters": sum(len(letters) for letters in evidence.letters.values()),
         "copies and dead records in the logs": copies,
+        "decided otherwise by a rebuild": decided_otherwise(evidence),
     }

@@ -1,21 +1,37 @@
 """How a campaign ended: at rest, with nothing that grows, in the state that the log tells, by processes that lived."""
 
+import re
 from collections.abc import Iterator
 
 from contracts.topics import BACKOFFICE, COMMANDS
 from tests.chaos.checker.evidence import Evidence
 
-_SAID = 400
+_SAID = 800
+_COUNTED = re.compile(r"^([a-z ]+): (\d+)$", re.MULTILINE)
+_DECIDED_OTHERWISE = "decided otherwise"
 
 
 def state_is_the_fold_of_the_log(evidence: Evidence) -> Iterator[str]:
-    """What each service has stored is what a rebuild from the topics comes to."""
-    yield from _failed(evidence, "rebuild")
+    """What each service has stored is what a rebuild from the topics comes to.
+
+    A rebuild also says where deciding again comes to something else than was said. There it follows the log, so that is
+    no difference of state: `decided_otherwise` counts it.
+    """
+    for name, sentence in _failed(evidence, "rebuild"):
+        kinds = dict(_COUNTED.findall(evidence.verdicts[name][1]))
+        if set(kinds) != {_DECIDED_OTHERWISE}:
+            yield sentence
+
+
+def decided_otherwise(evidence: Evidence) -> int:
+    """Return how many decisions a rebuild could not take again as they were taken, and followed the log."""
+    texts = (text for name, (_, text) in evidence.verdicts.items() if name.startswith("rebuild"))
+    return sum(int(dict(_COUNTED.findall(text)).get(_DECIDED_OTHERWISE, 0)) for text in texts)
 
 
 def the_audit_finds_nothing(evidence: Evidence) -> Iterator[str]:
     """The product's own audit agrees."""
-    yield from _failed(evidence, "audit")
+    yield from (sentence for _, sentence in _failed(evidence, "audit"))
 
 
 def at_rest_after_healing(evidence: Evidence) -> Iterator[str]:
@@ -50,7 +66,7 @@ def nothing_grows_but_the_outbox(evidence: Evidence) -> Iterator[str]:
             yield f"{each.service} {each.shard} misses something of {each.gaps} accounts"
 
 
-def _failed(evidence: Evidence, command: str) -> Iterator[str]:
+def _failed(evidence: Evidence, command: str) -> Iterator[tuple[str, str]]:
     for name, (code, text) in evidence.verdicts.items():
         if name.startswith(command) and code:
-            yield f"{name} ended with {code}: {text[-_SAID:]}"
+            yield name, f"{name} ended with {code}: {text[:_SAID]}"

@@ -43,6 +43,7 @@ class Access(NamedTuple):
     account_id: str
     add_on: str
     entitled: bool
+    said: str = ""
 
 
 @dataclass

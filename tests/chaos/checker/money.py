@@ -78,7 +78,8 @@ def access_is_not_below_what_is_paid(evidence: Evidence) -> Iterator[str]:
     for purchase in evidence.events_of("AddOnPurchased"):
         key = (purchase.attributes["ce_subject"], purchase.data["add_on"])
         if key not in has:
-            yield f"{key[0]} pays for {key[1]} and may not use it"
+            said = [each.said for each in evidence.access if (each.account_id, each.add_on) == key]
+            yield f"{key[0]} pays for {key[1]} and may not use it: {said}"
 
 
 def _lines(evidence: Evidence) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -30,7 +30,6 @@ _PASS_WAIT_MS = 10
 _RECORDS_MAX = 1_000
 _IDLE_WAIT_MS = 250
 _IDLE_AFTER_SECONDS = 1.0
-_FEW_RECORDS = 100
 
 
 class IllegibleRecord(ConsumerRecord):  # type: ignore[misc]
@@ -42,27 +41,18 @@ class IllegibleRecord(ConsumerRecord):  # type: ignore[misc]
         return cls(partition.topic, partition.partition, offset, 0, 0, None, None, None, -1, -1, ())
 
 
-class _Pace:
-    """When to read next: a little later after a few records, so that more share what a batch costs."""
+class _Wait:
+    """How long a fetch waits at the broker: `wait_ms`, and longer when there was nothing to read for a while."""
 
-    def __init__(self, seconds: float, wait_ms: int) -> None:
-        self._seconds = seconds
+    def __init__(self, wait_ms: int) -> None:
         self._wait_ms = wait_ms
-        self._last = self._next = 0.0
+        self._last = 0.0
 
-    async def turn(self) -> None:
-        """Wait until the next read is due."""
-        early = self._next - asyncio.get_running_loop().time()
-        if early > 0:
-            await asyncio.sleep(early)
-
-    def read(self, records: int) -> int:
-        """Take in how many records were read now; return how long the next fetch waits at the broker, in ms."""
+    def after(self, records: int) -> int:
+        """Take in how many records were read now; return how long the next fetch waits, in ms."""
         now = asyncio.get_running_loop().time()
         if records:
             self._last = now
-        if 0 < records <= _FEW_RECORDS:
-            self._next = now + self._seconds
         idle = now - self._last > _IDLE_AFTER_SECONDS
         return max(self._wait_ms, _IDLE_WAIT_MS if idle else 0)
 
@@ -71,19 +61,17 @@ class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     """aiokafka's consumer with a `getmany` that gets past illegible records and loses nothing when reading fails.
 
     `turn` is awaited before each read, with the consumer: positions tell then exactly what was handed out.
-    `pace_ms`: the least time from one small batch to the next.
     """
 
     def __init__(
         self,
         *topics: str,
         turn: Callable[[Any], Awaitable[None]] | None = None,
-        pace_ms: int = 0,
         **settings: Any,
     ) -> None:
         super().__init__(*topics, **settings)
         self._turn = turn
-        self._pace = _Pace(pace_ms / 1_000, settings.get("fetch_max_wait_ms", _IDLE_WAIT_MS))
+        self._wait = _Wait(settings.get("fetch_max_wait_ms", _IDLE_WAIT_MS))
         self._limits: dict[TopicPartition, int] = {}
         self._calm_passes_left = 0
         self._named = settings.get("group_instance_id"), settings.get("group_id")
@@ -96,9 +84,8 @@ class GuardedConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         if self._turn is not None:
             await self._turn(self)
         self._notice_takeover()
-        await self._pace.turn()
         found = await self._getmany(partitions, timeout_ms, max_records)
-        self._fetcher._fetch_max_wait_ms = self._pace.read(sum(map(len, found.values())))  # noqa: SLF001
+        self._fetcher._fetch_max_wait_ms = self._wait.after(sum(map(len, found.values())))  # noqa: SLF001
         return found
 
     async def _getmany(

@@ -145,9 +145,6 @@ class Settings(BaseSettings):
     catalog: Annotated[Path, Field(description="The price list.")] = DEFAULT_CATALOG
     batch_records_max: Annotated[int, Field(ge=1, le=10_000, description="Records handled at once.")] = 1_000
     batch_wait_ms: Annotated[Milliseconds, Field(description="Longest wait for new records before looking again.")] = 10
-    batch_pace_ms: Annotated[
-        Milliseconds, Field(description="Least time between two batches of a few records: they share what each costs.")
-    ] = 20
     fetch_wait_ms: Annotated[
         Milliseconds, Field(description="Longest a fetch waits at the broker; a partition just read waits that long.")
     ] = 20

@@ -56,14 +56,13 @@ class _Broker(KafkaBroker):
     """
 
     turn: Turn | None = None
-    pace_ms: int = 0
     client: Mapping[str, Any] = MappingProxyType({})
 
     async def _connect(self) -> Callable[..., AIOKafkaConsumer]:
         await super()._connect()
         config = self.config.broker_config
         settings = config.builder.keywords | self.client  # type: ignore[attr-defined]
-        config.builder = partial(GuardedConsumer, turn=self.turn, pace_ms=self.pace_ms, **settings)
+        config.builder = partial(GuardedConsumer, turn=self.turn, **settings)
         return config.builder
 
 
@@ -79,7 +78,6 @@ def make_broker(settings: Settings, turn: Turn | None = None) -> KafkaBroker:
         request_timeout_ms=settings.kafka_request_timeout_ms,
     )
     broker.turn = turn
-    broker.pace_ms = settings.batch_pace_ms
     broker.client = kafka_client(settings)
     return broker
 

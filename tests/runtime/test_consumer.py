@@ -1,6 +1,5 @@
 """Illegible records, on real Kafka: the partition goes on, its neighbours lose nothing, the record is set aside."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -14,7 +13,7 @@ from aiokafka.errors import CorruptRecordException
 from contracts import topics
 from services.runtime.clock import SystemClock
 from services.runtime.codec import Unreadable, decode
-from services.runtime.consumer import GuardedConsumer, IllegibleRecord, _Pace
+from services.runtime.consumer import GuardedConsumer, IllegibleRecord, _Wait
 from services.runtime.dead_letters import DeadLetter, DeadLetters
 from services.runtime.kafka import Publisher
 from services.runtime.settings import Settings
@@ -195,7 +194,7 @@ class Log:
         consumer = object.__new__(GuardedConsumer)
         consumer._limits, consumer._calm_passes_left, consumer._turn = {}, 0, None
         consumer._named = None, None
-        consumer._pace, consumer._fetcher = _Pace(0, 20), SimpleNamespace()
+        consumer._wait, consumer._fetcher = _Wait(20), SimpleNamespace()
         consumer._closed = True  # it never was open
         return consumer
 
@@ -248,24 +247,10 @@ async def test_compressed_records_are_read(settings: Settings, kafka_bootstrap: 
 
 async def test_an_idle_fetch_waits_longer_at_the_broker() -> None:
     """While records come a fetch waits briefly; after a second without any it may wait longer, until there are some."""
-    pace = _Pace(0, 20)
-    assert pace.read(1) == 20
-    assert pace.read(0) == 20
-    pace._last -= 1.1
-    assert pace.read(0) == 250
-    assert pace.read(1) == 20
-    assert _Pace(0, 400).read(1) == 400, "a longer wait that was set stays"
-
-
-async def test_a_trickle_is_read_at_a_pace_and_a_flood_is_not() -> None:
-    """After a few records the next read comes a little later, after many or none at once."""
-    loop = asyncio.get_running_loop()
-    pace, begun = _Pace(0.02, 20), loop.time()
-    pace.read(100)
-    await pace.turn()
-    assert loop.time() - begun >= 0.02
-    for records in (0, 101):
-        pace = _Pace(3_600, 20)
-        pace.read(records)
-        async with asyncio.timeout(60):
-            await pace.turn()
+    wait = _Wait(20)
+    assert wait.after(1) == 20
+    assert wait.after(0) == 20
+    wait._last -= 1.1
+    assert wait.after(0) == 250
+    assert wait.after(1) == 20
+    assert _Wait(400).after(1) == 400, "a longer wait that was set stays"

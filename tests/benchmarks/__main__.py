@@ -127,8 +127,8 @@ class Bench:
                 else:
                     await store_accounts(self.redis, settings, population)
                 async with running(settings, process) as pids:
-                    await send_commands(settings, population.feature_requests(1), "first")
-                    await drain(settings, target, 1, pids)
+                    first = send_commands(settings, population.feature_requests(1), "first")
+                    await asyncio.gather(drain(settings, target, 1, pids), first)  # it is up once this is answered
                     commands = list(population.feature_requests(count + 1))[1:]
                     due = await half_load.send_steadily(settings, commands, rate / 2, "half")
                     waits = await half_load.read_latencies(settings, target, due, count)

@@ -10,7 +10,7 @@ from tests.chaos.campaign import servers
 from tests.chaos.campaign.link import State
 from tests.chaos.campaign.plan import Strike
 from tests.chaos.campaign.world import World
-from tests.chaos.faults.kafka import lost_replies
+from tests.chaos.faults import outages
 
 _SLOW_SECONDS: Final = 0.1
 _AOF_FOLDER: Final = "/data/appendonlydir"
@@ -19,13 +19,7 @@ _TORN: Final = b"*3\r\n$3\r\nSET\r\n$9\r\nhalf a wri"  # what stands there of a 
 
 async def killed(world: World, strike: Strike) -> None:
     """Kill -9 of Valkey; it comes back with everything it acknowledged."""
-    waiting = await world.everything_in_flight()
-    await servers.kill(world.servers.valkey)
-    world.hit(strike.fault, waiting)
-    try:
-        await asyncio.sleep(min(strike.seconds, 2.0))
-    finally:
-        await servers.bring_back(world.servers.valkey)
+    await outages.killed(world, strike, world.servers.valkey, min(strike.seconds, 2.0))
 
 
 async def torn_write(world: World, strike: Strike) -> None:
@@ -41,39 +35,27 @@ async def torn_write(world: World, strike: Strike) -> None:
 
 async def paused(world: World, strike: Strike) -> None:
     """Have Valkey stand still for longer than a call may take."""
-    waiting = await world.everything_in_flight()
-    await servers.pause(world.servers.valkey)
-    world.hit(strike.fault, waiting)
-    try:
-        await asyncio.sleep(strike.seconds)
-    finally:
-        await servers.go_on(world.servers.valkey)
+    await outages.paused(world, strike, world.servers.valkey, strike.seconds)
 
 
 async def cut(world: World, strike: Strike) -> None:
     """Lose every connection, and refuse new ones."""
-    await _broken(world, strike, State.CUT)
+    await outages.broken(world, strike, world.servers.valkey_link, State.CUT)
 
 
 async def half_open(world: World, strike: Strike) -> None:
     """Accept and never answer."""
-    await _broken(world, strike, State.HALF_OPEN)
+    await outages.broken(world, strike, world.servers.valkey_link, State.HALF_OPEN)
 
 
 async def reply_lost(world: World, strike: Strike) -> None:
     """Let commits be written, and the replies be lost: the client tries again by itself."""
-    await lost_replies(world, strike, "valkey_link")
+    await outages.replies_lost(world, strike, world.servers.valkey_link)
 
 
 async def slow(world: World, strike: Strike) -> None:
     """Have every packet take longer, as on a slow disk."""
-    waiting = await world.everything_in_flight()
-    world.servers.valkey_link.delay_seconds = _SLOW_SECONDS
-    world.hit(strike.fault, waiting)
-    try:
-        await asyncio.sleep(strike.seconds)
-    finally:
-        world.servers.valkey_link.delay_seconds = 0.0
+    await outages.slow(world, strike, world.servers.valkey_link, _SLOW_SECONDS)
 
 
 async def out_of_memory(world: World, strike: Strike) -> None:
@@ -103,17 +85,6 @@ async def _refused(redis: Any) -> int:
     """Return how many calls were refused for want of memory since the server started."""
     errors = await redis.info("errorstats")
     return sum(int(each["count"]) for name, each in errors.items() if "OOM" in name)
-
-
-async def _broken(world: World, strike: Strike, state: State) -> None:
-    link = world.servers.valkey_link
-    waiting = await world.everything_in_flight()
-    world.hit(strike.fault, waiting if link.connections else 0, connections=link.connections)
-    link.break_(state)
-    try:
-        await asyncio.sleep(strike.seconds)
-    finally:
-        link.mend()
 
 
 def _tear(container: Any) -> str:

@@ -9,12 +9,11 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -32,6 +31,7 @@ from services.runtime.problems import Problem
 from services.runtime.production import load_settings
 from services.runtime.server import config_of
 from services.runtime.settings import Settings
+from services.runtime.watched import watched
 
 log = logging.getLogger("addonflow.dashboard")
 EXIT_CONFIGURATION = 78
@@ -49,23 +49,9 @@ class _Static(StaticFiles):
 
 def routes(desk: Dashboard) -> list[Route | Mount]:
     """Return every page."""
-
-    async def livez(_: Request) -> Response:
-        return PlainTextResponse("ok")
-
-    async def readyz(_: Request) -> Response:
-        problem = desk.health.ready()
-        return PlainTextResponse(problem or "ok", HTTPStatus.SERVICE_UNAVAILABLE if problem else HTTPStatus.OK)
-
-    async def scrape(_: Request) -> Response:
-        desk.health.ready()  # sets its gauge, where no probe asks
-        return PlainTextResponse(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
-
     both = ["GET", "POST"]
     return [
-        Route("/livez", livez),
-        Route("/readyz", readyz),
-        Route("/metrics", scrape),
+        *watched(desk.health, REGISTRY),
         Mount("/static", _Static(directory=_STATIC)),
         Route("/", signing_in.home),
         Route("/sign-in", signing_in.sign_in, methods=both),

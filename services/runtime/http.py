@@ -6,16 +6,11 @@ is at /openapi.json; there is no page for it, because that would load code from 
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.telemetry import TelemetryConfig
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
 from services.runtime import metrics, problems
 from services.runtime.bodies import SCHEMAS
@@ -23,6 +18,7 @@ from services.runtime.door import Door
 from services.runtime.gate import BodyGate
 from services.runtime.health import Health
 from services.runtime.settings import Settings
+from services.runtime.watched import watched
 
 VERSION = "1"
 Doors = Callable[["Door[Any]"], APIRouter]
@@ -47,30 +43,12 @@ def make_application(
     )
     problems.install(application)
     application.add_middleware(BodyGate, bytes_max=settings.request_bytes_max, seconds=settings.request_body_seconds)
-    application.router.routes += _watched(health)
+    application.router.routes += watched(health, metrics.REGISTRY)
     if doors is not None:
         # Not included: that would be a router to be searched behind this one. Routes are tried in their order.
         application.router.routes[:0] = doors.routes
     application.openapi = lambda: _document(application)  # type: ignore[method-assign]
     return application
-
-
-def _watched(health: Health) -> list[Route]:
-    async def livez(_: Request) -> PlainTextResponse:
-        return _verdict(health.alive())
-
-    async def readyz(_: Request) -> PlainTextResponse:
-        return _verdict(health.ready())
-
-    async def scrape(_: Request) -> PlainTextResponse:
-        health.ready()  # sets its gauge, where no probe asks
-        return PlainTextResponse(generate_latest(metrics.REGISTRY), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
-
-    return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", scrape)]
-
-
-def _verdict(problem: str | None) -> PlainTextResponse:
-    return PlainTextResponse(problem or "ok", status_code=HTTPStatus.SERVICE_UNAVAILABLE if problem else HTTPStatus.OK)
 
 
 def _document(application: FastAPI) -> dict[str, Any]:
